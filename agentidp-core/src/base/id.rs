@@ -1,0 +1,170 @@
+//! Identifiers: one type each, so that an agent's id cannot stand where an organization's belongs.
+//!
+//! All are UUIDv7 text (RFC 9562 section 5.7): time-ordered to the millisecond, since random primary
+//! keys halve the rate of durable issuance.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::{Clock, EntropyError, Rng};
+
+/// The text is not an identifier in the form this instance writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an identifier: 36 characters of lower-case UUID text are expected")]
+pub struct IdError;
+
+/// New UUIDv7 text.
+fn generate(clock: &dyn Clock, rng: &dyn Rng) -> Result<Arc<str>, EntropyError> {
+    let mut random = [0u8; 10];
+    rng.fill(&mut random)?;
+    let millis = u64::try_from(clock.now().as_micros() / 1000).unwrap_or(0);
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    let mut text = uuid::Uuid::encode_buffer();
+    Ok(Arc::from(&*id.hyphenated().encode_lower(&mut text)))
+}
+
+/// Accepts lower-case hyphenated UUID text and nothing else.
+fn parse(text: &str) -> Result<Arc<str>, IdError> {
+    let canonical = text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        });
+    if canonical { Ok(Arc::from(text)) } else { Err(IdError) }
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// A new identifier, ordered by the time of `clock`.
+            ///
+            /// # Errors
+            /// [`EntropyError`] when `rng` fails.
+            pub fn generate(clock: &dyn Clock, rng: &dyn Rng) -> Result<Self, EntropyError> {
+                generate(clock, rng).map($name)
+            }
+
+            /// Reads an identifier.
+            ///
+            /// # Errors
+            /// [`IdError`] when `text` is not one.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                parse(text).map($name)
+            }
+
+            /// The text of it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::parse(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+identifier! {
+    /// An organization: the tenant.
+    OrgId
+}
+identifier! {
+    /// An agent. It is also the agent's OAuth `client_id` and the `sub` of its tokens.
+    AgentId
+}
+identifier! {
+    /// A credential of an agent.
+    CredentialId
+}
+identifier! {
+    /// An event, and the audit entry that records it.
+    EventId
+}
+identifier! {
+    /// The `jti` of a token (RFC 7519 section 4.1.7).
+    Jti
+}
+identifier! {
+    /// A data encryption key, named in every value it seals.
+    DataKeyId
+}
+identifier! {
+    /// One installation.
+    InstanceId
+}
+
+/// The `system` organization, seeded when an instance is made. Instance administration lives there.
+pub const SYSTEM_ORG: &str = "00000000-0000-7000-8000-000000000000";
+
+impl OrgId {
+    /// The `system` organization.
+    pub fn system() -> OrgId {
+        OrgId(Arc::from(SYSTEM_ORG))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{SystemClock, SystemRng};
+
+    #[test]
+    fn generated_ids_parse_and_are_ordered_by_the_clock() {
+        let first = OrgId::generate(&SystemClock, &SystemRng).unwrap();
+        crate::base::pause(std::time::Duration::from_millis(2));
+        let second = OrgId::generate(&SystemClock, &SystemRng).unwrap();
+        assert!(first < second);
+        assert_eq!(OrgId::parse(first.as_str()), Ok(first));
+        assert_eq!(OrgId::parse(SYSTEM_ORG), Ok(OrgId::system()));
+    }
+
+    #[test]
+    fn only_canonical_text_is_an_id() {
+        for text in [
+            "",
+            "00000000-0000-7000-8000-00000000000",
+            "00000000-0000-7000-8000-0000000000000",
+            "00000000-0000-7000-8000-00000000000G",
+            "00000000-0000-7000-8000-00000000000A",
+            "{0000000-0000-7000-8000-00000000000}",
+            "00000000x0000-7000-8000-000000000000",
+            "0000000000007000800000000000000000000",
+            "'; DROP TABLE agents; --            ",
+        ] {
+            assert_eq!(AgentId::parse(text), Err(IdError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Every bound of the library in one place: what has no limit here has no business being a list,
+//! a loop, a retry, a body, a queue or a cache.
+
+use std::time::Duration;
+
+/// Longest token read, in bytes, before anything of it is decoded.
+pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// Longest JWK set read, in bytes.
+pub const JWKS_BYTES_MAX: usize = 1024 * 1024;
+/// Most keys in one JWK set.
+pub const JWKS_KEYS_MAX: usize = 64;
+/// Longest `kid` read, in bytes.
+pub const KID_BYTES_MAX: usize = 256;
+/// Deepest nesting of foreign JSON.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Longest audit entry, in bytes.
+pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// Clock skew granted to others, in seconds: one constant for all comparisons.
+pub const SKEW_SECONDS: i64 = 60;
+/// Life of an access token, in seconds, unless an organization asks for less.
+pub const TOKEN_LIFE_SECONDS: i64 = 3600;
+/// Longest life of a token that is accepted, in seconds.
+pub const TOKEN_LIFE_SECONDS_MAX: i64 = 24 * 3600;
+/// Longest name of an organization or agent, in characters.
+pub const NAME_CHARS_MAX: usize = 200;
+/// Longest description, in characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 2000;
+/// Longest slug, in characters: a DNS label.
+pub const SLUG_CHARS_MAX: usize = 63;
+/// Most scopes of an agent, and most in one request.
+pub const SCOPES_MAX: usize = 64;
+/// Longest scope token, in characters.
+pub const SCOPE_CHARS_MAX: usize = 128;
+/// Most audiences of an agent.
+pub const AUDIENCES_MAX: usize = 16;
+/// Longest URL stored, in bytes.
+pub const URL_BYTES_MAX: usize = 2048;
+/// Most live secrets of an agent: enough to rotate, too few to lose sight of.
+pub const LIVE_SECRETS_MAX: usize = 5;
+/// Most items of one page.
+pub const PAGE_ITEMS_MAX: usize = 500;
+/// Items of a page when nobody asks.
+pub const PAGE_ITEMS: usize = 50;
+/// Most write closures that share one commit.
+pub const GROUP_COMMIT_MAX: usize = 256;
+/// Most audit entries one run of the sequencer numbers.
+pub const SEQUENCE_BATCH_MAX: usize = 1024;
+/// Longest wait for another process to release the database.
+pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Most attempts of a transaction that PostgreSQL asks to repeat.
+pub const TX_ATTEMPTS_MAX: u32 = 5;
+/// Most connections of the PostgreSQL pool.
+pub const POSTGRES_CONNECTIONS_MAX: u32 = 32;
+/// Most clients whose decision is kept warm.
+pub const CLIENT_CACHE_MAX: usize = 20_000;
+/// Longest key-encryption key file read, in bytes.
+pub const KEK_FILE_BYTES_MAX: u64 = 4096;

@@ -1,0 +1,18 @@
+//! Floor 0: what every other room stands on. Identifiers, time, randomness, secrets, limits, pages.
+
+mod clock;
+mod id;
+pub mod limits;
+mod page;
+mod pause;
+mod rng;
+mod secret;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use id::{
+    AgentId, CredentialId, DataKeyId, EventId, IdError, InstanceId, Jti, OrgId, SYSTEM_ORG,
+};
+pub use page::{Cursor, Page, PageRequest};
+pub use pause::pause;
+pub use rng::{EntropyError, Rng, SystemRng};
+pub use secret::{SecretBytes, SecretString};
