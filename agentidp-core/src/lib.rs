@@ -1,8 +1,12 @@
 //! The identity provider for AI agents, embedded.
 
+pub mod audit;
 pub mod base;
 pub mod canon;
+pub mod crypto;
 pub mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod store;
 
 pub use base::{
     AgentId, Clock, CredentialId, Cursor, DataKeyId, EventId, InstanceId, Jti, OrgId, Page,

@@ -1,0 +1,280 @@
+-- The instance itself. One row.
+CREATE TABLE instance (
+    id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    instance_id TEXT COLLATE "C" NOT NULL,
+    issuer TEXT COLLATE "C" NOT NULL,
+    kek_kind TEXT COLLATE "C" NOT NULL,
+    kek_salt BYTEA,
+    root_key_id TEXT COLLATE "C" NOT NULL,
+    root_key BYTEA NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- Which organization a public id belongs to. The only way from a stranger's id to a tenant.
+CREATE TABLE directory (
+    kind TEXT COLLATE "C" NOT NULL,
+    public_id TEXT COLLATE "C" NOT NULL,
+    organization_id TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (kind, public_id)
+);
+
+CREATE TABLE organizations (
+    organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    slug TEXT COLLATE "C" NOT NULL UNIQUE,
+    name TEXT COLLATE "C" NOT NULL,
+    plan_tier TEXT COLLATE "C" NOT NULL CHECK (plan_tier IN ('free', 'pro', 'enterprise')),
+    max_agents BIGINT NOT NULL,
+    max_tokens_per_month BIGINT NOT NULL,
+    rate_limit_per_minute BIGINT NOT NULL,
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'suspended', 'deleted')),
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+-- Data encryption keys, one per organization and purpose, wrapped by the instance's root key.
+CREATE TABLE data_keys (
+    organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (organization_id),
+    data_key_id TEXT COLLATE "C" NOT NULL,
+    purpose TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('active', 'decrypt_only', 'destroyed')),
+    wrapped_key BYTEA NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, data_key_id)
+);
+
+CREATE UNIQUE INDEX data_keys_active ON data_keys (organization_id, purpose) WHERE state = 'active';
+
+CREATE TABLE agents (
+    organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (organization_id),
+    agent_id TEXT COLLATE "C" NOT NULL,
+    did TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    description TEXT COLLATE "C",
+    owner TEXT COLLATE "C",
+    scopes TEXT COLLATE "C" NOT NULL,
+    audiences TEXT COLLATE "C" NOT NULL,
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'suspended', 'decommissioned')),
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, agent_id)
+);
+
+-- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
+CREATE TABLE agent_keys (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    agent_id TEXT COLLATE "C" NOT NULL,
+    kid TEXT COLLATE "C" NOT NULL,
+    alg TEXT COLLATE "C" NOT NULL,
+    custody TEXT COLLATE "C" NOT NULL CHECK (custody IN ('custodial', 'held_by_agent')),
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('current', 'retired', 'revoked')),
+    public_jwk TEXT COLLATE "C" NOT NULL,
+    sealed_private_key BYTEA,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, agent_id, kid),
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
+);
+
+CREATE TABLE credentials (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    credential_id TEXT COLLATE "C" NOT NULL,
+    agent_id TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('secret', 'public_key')),
+    status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'revoked')),
+    pepper_version BIGINT,
+    sealed_secret_mac BYTEA,
+    expires_at BIGINT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, credential_id),
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
+);
+
+CREATE INDEX credentials_of_agent ON credentials (organization_id, agent_id, credential_id);
+
+-- The instance's own keys: tokens, documents, the audit log. Private halves sealed under `system`.
+CREATE TABLE signing_keys (
+    kid TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    purpose TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('token', 'document', 'audit')),
+    alg TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL CHECK (state IN ('next', 'current', 'retired', 'revoked')),
+    public_jwk TEXT COLLATE "C" NOT NULL,
+    sealed_private_key BYTEA NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- Keys of the MAC that client secrets are kept as.
+CREATE TABLE peppers (
+    version BIGINT NOT NULL PRIMARY KEY,
+    sealed_pepper BYTEA NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- Audit entries that are committed but not numbered yet. On SQLite it is empty after each commit.
+CREATE TABLE audit_pending (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    event_id TEXT COLLATE "C" NOT NULL,
+    entry TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, event_id)
+);
+
+CREATE TABLE audit_logs (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    seq BIGINT NOT NULL,
+    event_id TEXT COLLATE "C" NOT NULL,
+    entry TEXT COLLATE "C" NOT NULL,
+    previous_hash BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (organization_id, seq)
+);
+
+CREATE UNIQUE INDEX audit_logs_event ON audit_logs (organization_id, event_id);
+
+-- The end of each organization's log: its size, last chain hash, and the roots of its perfect subtrees.
+CREATE TABLE audit_heads (
+    organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    size BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    frontier BYTEA NOT NULL
+);
+
+-- Personal values that entries commit to. Erasing a row here keeps every proof valid.
+CREATE TABLE audit_disclosures (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    event_id TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    sealed_disclosure BYTEA NOT NULL,
+    PRIMARY KEY (organization_id, event_id, name)
+);
+
+CREATE TABLE subscriptions (
+    organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (organization_id),
+    subscription_id TEXT COLLATE "C" NOT NULL,
+    active BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, subscription_id)
+);
+
+CREATE TABLE subscription_events (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    subscription_id TEXT COLLATE "C" NOT NULL,
+    event_type TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, event_type, subscription_id),
+    FOREIGN KEY (organization_id, subscription_id) REFERENCES subscriptions (organization_id, subscription_id)
+);
+
+-- Deliveries that are due: one row for each event and subscription that matched when it committed.
+CREATE TABLE outbox (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    event_id TEXT COLLATE "C" NOT NULL,
+    subscription_id TEXT COLLATE "C" NOT NULL,
+    event_type TEXT COLLATE "C" NOT NULL,
+    payload TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, event_id, subscription_id)
+);
+
+-- Row security. FORCE binds the owner too. Without a scope no row is visible: `current_setting` is NULL
+-- on a fresh connection and '' after a transaction that had set it.
+
+ALTER TABLE directory ENABLE ROW LEVEL SECURITY;
+ALTER TABLE directory FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON directory
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance ON directory FOR ALL
+    USING (current_setting('app.instance', true) = 'on')
+    WITH CHECK (current_setting('app.instance', true) = 'on');
+
+ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE organizations FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON organizations
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance ON organizations FOR SELECT
+    USING (current_setting('app.instance', true) = 'on');
+
+ALTER TABLE data_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE data_keys FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON data_keys
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE agents ENABLE ROW LEVEL SECURITY;
+ALTER TABLE agents FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON agents
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE agent_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE agent_keys FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON agent_keys
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE credentials ENABLE ROW LEVEL SECURITY;
+ALTER TABLE credentials FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON credentials
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE audit_pending ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_pending FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON audit_pending
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance ON audit_pending FOR ALL
+    USING (current_setting('app.instance', true) = 'on')
+    WITH CHECK (current_setting('app.instance', true) = 'on');
+
+ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON audit_logs
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance ON audit_logs FOR ALL
+    USING (current_setting('app.instance', true) = 'on')
+    WITH CHECK (current_setting('app.instance', true) = 'on');
+
+ALTER TABLE audit_heads ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_heads FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON audit_heads
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance ON audit_heads FOR ALL
+    USING (current_setting('app.instance', true) = 'on')
+    WITH CHECK (current_setting('app.instance', true) = 'on');
+
+ALTER TABLE audit_disclosures ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_disclosures FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON audit_disclosures
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE subscriptions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE subscriptions FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON subscriptions
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE subscription_events ENABLE ROW LEVEL SECURITY;
+ALTER TABLE subscription_events FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON subscription_events
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
+ALTER TABLE outbox FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON outbox
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+-- A guard against accidents. What protects the trail is the signature over its head.
+CREATE FUNCTION audit_logs_refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'audit_logs is insert-only'; END $$;
+
+CREATE TRIGGER audit_logs_refuse_change BEFORE UPDATE OR DELETE ON audit_logs
+FOR EACH ROW EXECUTE FUNCTION audit_logs_refuse();
+
+CREATE TRIGGER audit_logs_refuse_truncate BEFORE TRUNCATE ON audit_logs
+FOR EACH STATEMENT EXECUTE FUNCTION audit_logs_refuse();

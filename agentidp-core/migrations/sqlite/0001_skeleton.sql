@@ -1,0 +1,183 @@
+-- The instance itself. One row.
+CREATE TABLE instance (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    instance_id TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    kek_kind TEXT NOT NULL,
+    kek_salt BLOB,
+    root_key_id TEXT NOT NULL,
+    root_key BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+-- Which organization a public id belongs to. The only way from a stranger's id to a tenant.
+CREATE TABLE directory (
+    kind TEXT NOT NULL,
+    public_id TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    PRIMARY KEY (kind, public_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE organizations (
+    organization_id TEXT NOT NULL PRIMARY KEY,
+    slug TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    plan_tier TEXT NOT NULL CHECK (plan_tier IN ('free', 'pro', 'enterprise')),
+    max_agents INTEGER NOT NULL,
+    max_tokens_per_month INTEGER NOT NULL,
+    rate_limit_per_minute INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'deleted')),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Data encryption keys, one per organization and purpose, wrapped by the instance's root key.
+CREATE TABLE data_keys (
+    organization_id TEXT NOT NULL REFERENCES organizations (organization_id),
+    data_key_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('active', 'decrypt_only', 'destroyed')),
+    wrapped_key BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, data_key_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX data_keys_active ON data_keys (organization_id, purpose) WHERE state = 'active';
+
+CREATE TABLE agents (
+    organization_id TEXT NOT NULL REFERENCES organizations (organization_id),
+    agent_id TEXT NOT NULL,
+    did TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    owner TEXT,
+    scopes TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'decommissioned')),
+    version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, agent_id)
+) STRICT, WITHOUT ROWID;
+
+-- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
+CREATE TABLE agent_keys (
+    organization_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    kid TEXT NOT NULL,
+    alg TEXT NOT NULL,
+    custody TEXT NOT NULL CHECK (custody IN ('custodial', 'held_by_agent')),
+    state TEXT NOT NULL CHECK (state IN ('current', 'retired', 'revoked')),
+    public_jwk TEXT NOT NULL,
+    sealed_private_key BLOB,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, agent_id, kid),
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE credentials (
+    organization_id TEXT NOT NULL,
+    credential_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('secret', 'public_key')),
+    status TEXT NOT NULL CHECK (status IN ('active', 'revoked')),
+    pepper_version INTEGER,
+    sealed_secret_mac BLOB,
+    expires_at INTEGER,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, credential_id),
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX credentials_of_agent ON credentials (organization_id, agent_id, credential_id);
+
+-- The instance's own keys: tokens, documents, the audit log. Private halves sealed under `system`.
+CREATE TABLE signing_keys (
+    kid TEXT NOT NULL PRIMARY KEY,
+    purpose TEXT NOT NULL CHECK (purpose IN ('token', 'document', 'audit')),
+    alg TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('next', 'current', 'retired', 'revoked')),
+    public_jwk TEXT NOT NULL,
+    sealed_private_key BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Keys of the MAC that client secrets are kept as.
+CREATE TABLE peppers (
+    version INTEGER NOT NULL PRIMARY KEY,
+    sealed_pepper BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+-- Audit entries that are committed but not numbered yet. On SQLite it is empty after each commit.
+CREATE TABLE audit_pending (
+    organization_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (organization_id, event_id)
+) STRICT, WITHOUT ROWID;
+
+-- With a rowid: rows are wide and appended, and a clustered key would carry them in its inner pages.
+CREATE TABLE audit_logs (
+    organization_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    previous_hash BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (organization_id, seq)
+) STRICT;
+
+CREATE UNIQUE INDEX audit_logs_event ON audit_logs (organization_id, event_id);
+
+-- The end of each organization's log: its size, last chain hash, and the roots of its perfect subtrees.
+CREATE TABLE audit_heads (
+    organization_id TEXT NOT NULL PRIMARY KEY,
+    size INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    frontier BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Personal values that entries commit to. Erasing a row here keeps every proof valid.
+CREATE TABLE audit_disclosures (
+    organization_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    sealed_disclosure BLOB NOT NULL,
+    PRIMARY KEY (organization_id, event_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE subscriptions (
+    organization_id TEXT NOT NULL REFERENCES organizations (organization_id),
+    subscription_id TEXT NOT NULL,
+    active INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, subscription_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE subscription_events (
+    organization_id TEXT NOT NULL,
+    subscription_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    PRIMARY KEY (organization_id, event_type, subscription_id),
+    FOREIGN KEY (organization_id, subscription_id) REFERENCES subscriptions (organization_id, subscription_id)
+) STRICT, WITHOUT ROWID;
+
+-- Deliveries that are due: one row for each event and subscription that matched when it committed.
+CREATE TABLE outbox (
+    organization_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    subscription_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, event_id, subscription_id)
+) STRICT, WITHOUT ROWID;
+
+-- A guard against accidents. What protects the trail is the signature over its head.
+CREATE TRIGGER audit_logs_refuse_update BEFORE UPDATE ON audit_logs
+BEGIN SELECT RAISE(ABORT, 'audit_logs is insert-only'); END;
+
+CREATE TRIGGER audit_logs_refuse_delete BEFORE DELETE ON audit_logs
+BEGIN SELECT RAISE(ABORT, 'audit_logs is insert-only'); END;

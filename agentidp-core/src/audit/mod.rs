@@ -1,0 +1,12 @@
+//! Floor 3: the audit trail as bytes and hashes. Entries, the linear chain, the Merkle tree, and
+//! their verification. No input or output.
+
+mod chain;
+mod entry;
+mod tree;
+mod verify;
+
+pub use chain::{Hash, chain_hash, genesis_hash, leaf_hash};
+pub use entry::{Entry, EntryError, Outcome, StoredEntry, log_origin};
+pub use tree::{Frontier, FrontierError};
+pub use verify::{ChainFinding, ChainReport, ChainVerifier, FindingKind};

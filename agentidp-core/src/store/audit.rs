@@ -1,0 +1,108 @@
+//! An organization's audit log and outbox. Their one writer is `ops::journal`.
+
+use crate::audit::genesis_hash;
+use crate::base::EventId;
+
+use super::instance::LogHead;
+use super::{StoreError, Tx, Value};
+
+const OPEN_LOG: &str =
+    "INSERT INTO audit_heads (organization_id, size, hash, frontier) VALUES (?1, 0, ?2, ?3)";
+
+/// Makes the empty log named `origin`.
+pub(crate) fn open_log(tx: &mut dyn Tx, origin: &str) -> Result<(), StoreError> {
+    let params = [Value::Blob(&genesis_hash(origin)), Value::Blob(&[])];
+    tx.execute(OPEN_LOG, &params).map(|_| ())
+}
+
+const APPEND: &str =
+    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
+
+/// Hands an entry to the sequencer, within the transaction.
+pub(crate) fn append(tx: &mut dyn Tx, event_id: &EventId, entry: &str) -> Result<(), StoreError> {
+    tx.execute(APPEND, &[Value::Text(event_id.as_str()), Value::Text(entry)]).map(|_| ())
+}
+
+const ENQUEUE: &str = "INSERT INTO outbox
+        (organization_id, event_id, subscription_id, event_type, payload, created_at)
+    SELECT ?1, ?2, s.subscription_id, ?3, ?4, ?5
+    FROM subscriptions s
+    JOIN subscription_events e
+        ON e.organization_id = s.organization_id AND e.subscription_id = s.subscription_id
+    WHERE s.organization_id = ?1 AND s.active = 1 AND e.event_type = ?3";
+
+/// Writes a delivery for each subscription that asks for `event_type` now.
+pub(crate) fn enqueue(
+    tx: &mut dyn Tx,
+    event_id: &EventId,
+    event_type: &str,
+    payload: &str,
+    created_at: i64,
+) -> Result<u64, StoreError> {
+    let params = [
+        Value::Text(event_id.as_str()),
+        Value::Text(event_type),
+        Value::Text(payload),
+        Value::Int(created_at),
+    ];
+    tx.execute(ENQUEUE, &params)
+}
+
+const SUBSCRIBES: &str = "SELECT s.organization_id
+    FROM subscriptions s
+    JOIN subscription_events e
+        ON e.organization_id = s.organization_id AND e.subscription_id = s.subscription_id
+    WHERE s.organization_id = ?1 AND s.active = 1 AND e.event_type = ?2
+    LIMIT 1";
+
+/// Whether any subscription asks for `event_type`.
+pub(crate) fn subscribes(tx: &mut dyn Tx, event_type: &str) -> Result<bool, StoreError> {
+    Ok(tx.tenant_row(SUBSCRIBES, &[Value::Text(event_type)], |_| Ok(()))?.is_some())
+}
+
+/// A row of the log.
+pub(crate) struct LogRow {
+    pub(crate) seq: u64,
+    pub(crate) event_id: EventId,
+    pub(crate) entry: String,
+    pub(crate) previous_hash: Vec<u8>,
+    pub(crate) hash: Vec<u8>,
+}
+
+const ROWS_FROM: &str = "SELECT organization_id, seq, event_id, entry, previous_hash, hash
+    FROM audit_logs WHERE organization_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
+
+/// Hands each row from number `from` on to `each`, in order, at most `limit` of them.
+pub(crate) fn rows_from(
+    tx: &mut dyn Tx,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<LogRow>, StoreError> {
+    let params = [
+        Value::Int(i64::try_from(from).unwrap_or(i64::MAX)),
+        Value::Int(i64::try_from(limit).unwrap_or(i64::MAX)),
+    ];
+    tx.tenant_rows(ROWS_FROM, &params, |row| {
+        Ok(LogRow {
+            seq: u64::try_from(row.int(1)?).map_err(|_| StoreError::Unreadable { column: 1 })?,
+            event_id: row.parsed(2, |text| EventId::parse(text).ok())?,
+            entry: row.text(3)?.to_owned(),
+            previous_hash: row.blob(4)?.to_vec(),
+            hash: row.blob(5)?.to_vec(),
+        })
+    })
+}
+
+const HEAD: &str =
+    "SELECT organization_id, size, hash, frontier FROM audit_heads WHERE organization_id = ?1";
+
+/// The end of the log.
+pub(crate) fn head(tx: &mut dyn Tx) -> Result<Option<LogHead>, StoreError> {
+    tx.tenant_row(HEAD, &[], |row| {
+        Ok(LogHead {
+            size: u64::try_from(row.int(1)?).map_err(|_| StoreError::Unreadable { column: 1 })?,
+            hash: row.blob(2)?.to_vec(),
+            frontier: row.blob(3)?.to_vec(),
+        })
+    })
+}

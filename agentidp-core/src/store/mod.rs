@@ -1,0 +1,23 @@
+//! Floor 4: SQL, written once and run on both engines.
+//!
+//! [`Store`] and [`Tx`] are the waist. Each concept's statements are constants beside the reader of
+//! their rows; statements that cross organizations live in `instance` alone.
+
+pub(crate) mod audit;
+mod error;
+pub(crate) mod instance;
+mod migrate;
+mod sequencer;
+mod tx;
+
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use error::StoreError;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+pub use tx::{Body, EachRow, Kind, Row, Scope, Store, Tx, Value, Verdict};

@@ -1,0 +1,206 @@
+//! A connection as every part of this engine wants it, and the tenant walls on it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::functions::FunctionFlags;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::base::{limits, pause};
+use crate::store::{Scope, StoreError};
+
+use super::failure;
+
+/// Statements kept prepared on each connection: more than there are.
+const PREPARED_STATEMENTS_MAX: usize = 256;
+
+/// Tables that instance statements may reach; all other tenant tables open to their organization alone.
+const INSTANCE_TABLES: [&str; 5] =
+    ["directory", "organizations", "audit_pending", "audit_logs", "audit_heads"];
+
+/// Where the database lies.
+#[derive(Debug, Clone)]
+pub(super) enum Location {
+    File(PathBuf),
+    /// In memory, under a name that connections of this process share.
+    Memory(String),
+}
+
+impl Location {
+    pub(super) fn new_memory() -> Location {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Location::Memory(format!(
+            "file:/agentidp-{}?vfs=memdb",
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ))
+    }
+
+    pub(super) fn is_memory(&self) -> bool {
+        matches!(self, Location::Memory(_))
+    }
+
+    fn open(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        match self {
+            Location::File(path) => Connection::open_with_flags(path, flags),
+            Location::Memory(name) => {
+                Connection::open_with_flags(Path::new(name), flags | OpenFlags::SQLITE_OPEN_URI)
+            }
+        }
+    }
+}
+
+/// The scope of the transaction that a connection runs, as the walls' SQL functions see it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ScopeCell(Arc<Mutex<Option<Scope>>>);
+
+impl ScopeCell {
+    pub(super) fn set(&self, scope: Option<&Scope>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = scope.cloned();
+    }
+
+    /// Whether a row of `organization` belongs to the scope.
+    fn owns(&self, organization: &str) -> bool {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Scope::Org(own)) => own.as_str() == organization,
+            Some(Scope::Instance) | None => false,
+        }
+    }
+
+    /// Whether a row of `organization` belongs to the scope, or the scope is the instance.
+    fn reaches(&self, organization: &str) -> bool {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Scope::Org(own)) => own.as_str() == organization,
+            Some(Scope::Instance) => true,
+            None => false,
+        }
+    }
+}
+
+/// The connection that writes. Foreign rows are refused by triggers once the walls stand.
+pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = location.open(flags).map_err(|error| failure::opening(&error))?;
+    prepare(&mut connection)?;
+    if !location.is_memory() {
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .map_err(|error| failure::opening(&error))?;
+    }
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_spill = OFF;",
+        )
+        .map_err(|error| failure::opening(&error))?;
+    let scope = ScopeCell::default();
+    add_functions(&connection, &scope)?;
+    Ok((connection, scope))
+}
+
+/// A connection that reads. What it sees of tenant tables are views of its scope.
+pub(super) fn open_reader(location: &Location) -> Result<(Connection, ScopeCell), StoreError> {
+    let flags = match location {
+        Location::File(_) => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Location::Memory(_) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let mut connection = location
+        .open(flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| failure::opening(&error))?;
+    prepare(&mut connection)?;
+    let scope = ScopeCell::default();
+    add_functions(&connection, &scope)?;
+    let views = wall_statements(&connection, |table, predicate| {
+        format!(
+            "CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {predicate}(organization_id);\n"
+        )
+    })?;
+    connection.execute_batch(&views).map_err(|error| failure::opening(&error))?;
+    connection.pragma_update(None, "query_only", 1).map_err(|error| failure::opening(&error))?;
+    Ok((connection, scope))
+}
+
+/// Builds the third wall on a writing connection: TEMP triggers, which no other program's schema
+/// holds, so that another tool may still repair the file.
+pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreError> {
+    let triggers = wall_statements(connection, |table, predicate| {
+        let refuse = format!("BEGIN SELECT RAISE(ABORT, '{}'); END;\n", failure::WALL);
+        let on = format!("ON main.{table} FOR EACH ROW WHEN NOT");
+        format!(
+            "CREATE TEMP TRIGGER wall_insert_{table} BEFORE INSERT {on} {predicate}(NEW.organization_id) {refuse}\
+             CREATE TEMP TRIGGER wall_update_{table} BEFORE UPDATE {on} \
+               ({predicate}(OLD.organization_id) AND {predicate}(NEW.organization_id)) {refuse}\
+             CREATE TEMP TRIGGER wall_delete_{table} BEFORE DELETE {on} {predicate}(OLD.organization_id) {refuse}"
+        )
+    })?;
+    connection.execute_batch(&triggers).map_err(|error| failure::opening(&error))
+}
+
+fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
+    connection.busy_handler(Some(fair_wait())).map_err(|error| failure::opening(&error))?;
+    connection
+        .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;")
+        .map_err(|error| failure::opening(&error))
+}
+
+/// Waits for another process in short steps. SQLite's own handler sleeps up to 100 ms at a time and
+/// so loses every race against a busy neighbour that asks more often.
+fn fair_wait() -> impl FnMut(i32) -> bool + Send + 'static {
+    const STEP: Duration = Duration::from_micros(500);
+    let steps_max = limits::BUSY_WAIT_MAX.as_micros() / STEP.as_micros();
+    move |count| {
+        if u128::try_from(count).unwrap_or(0) >= steps_max {
+            return false;
+        }
+        pause(STEP);
+        true
+    }
+}
+
+fn add_functions(connection: &Connection, scope: &ScopeCell) -> Result<(), StoreError> {
+    let (owns, reaches) = (scope.clone(), scope.clone());
+    connection
+        .create_scalar_function("scope_owns", 1, FunctionFlags::SQLITE_UTF8, move |call| {
+            Ok(call.get_raw(0).as_str().is_ok_and(|organization| owns.owns(organization)))
+        })
+        .and_then(|()| {
+            connection.create_scalar_function(
+                "scope_reaches",
+                1,
+                FunctionFlags::SQLITE_UTF8,
+                move |call| {
+                    Ok(call
+                        .get_raw(0)
+                        .as_str()
+                        .is_ok_and(|organization| reaches.reaches(organization)))
+                },
+            )
+        })
+        .map_err(|error| failure::opening(&error))
+}
+
+/// One statement for each tenant table, which is each table with an `organization_id`: a table that
+/// a later migration adds is walled without anybody having to remember it.
+fn wall_statements(
+    connection: &Connection,
+    statement: impl Fn(&str, &str) -> String,
+) -> Result<String, StoreError> {
+    const TENANT_TABLES: &str = "SELECT m.name FROM main.sqlite_schema m \
+         JOIN pragma_table_info(m.name) c ON c.name = 'organization_id' \
+         WHERE m.type = 'table' ORDER BY m.name";
+    let mut tables = connection.prepare(TENANT_TABLES).map_err(|error| failure::opening(&error))?;
+    let names = tables
+        .query_map([], |row| row.get::<_, String>(0))
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failure::opening(&error))?;
+    Ok(names
+        .iter()
+        .map(|name| {
+            let instance = INSTANCE_TABLES.contains(&name.as_str());
+            statement(name, if instance { "scope_reaches" } else { "scope_owns" })
+        })
+        .collect())
+}

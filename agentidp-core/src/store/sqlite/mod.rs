@@ -1,0 +1,9 @@
+//! SQLite: one writer with group commit, several readers, and the walls that SQLite itself lacks.
+
+mod connection;
+mod failure;
+mod store;
+mod tx;
+mod writer;
+
+pub use store::SqliteStore;

@@ -1,0 +1,210 @@
+//! The store over one SQLite database.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::store::{Body, Scope, Store, StoreError, Verdict, migrate};
+
+use super::connection::{self, Location, ScopeCell};
+use super::failure;
+use super::tx::SqliteTx;
+use super::writer::Writer;
+
+/// Connections that read side by side. More would wait for the two or four cores anyway.
+const READERS: usize = 4;
+
+/// A store in a SQLite file, or in memory.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Mutex<Vec<Reader>>,
+    returned: Condvar,
+    memory: bool,
+}
+
+struct Reader {
+    connection: Connection,
+    scope: ScopeCell,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SqliteStore")
+    }
+}
+
+impl SqliteStore {
+    /// Opens the database in the file `path`, made if it is not there, and applies what its schema
+    /// lacks.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened or its schema is not ours to use.
+    pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+        Self::start(&Location::File(path.to_owned()), migrate::Mode::Apply)
+    }
+
+    /// Opens the database in the file `path`, whose schema must be the newest that we know.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened or its schema is not ours to use.
+    pub fn open_current(path: &Path) -> Result<SqliteStore, StoreError> {
+        Self::start(&Location::File(path.to_owned()), migrate::Mode::Check)
+    }
+
+    /// Opens an empty database in memory. It is gone when the store is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`] when memory fails.
+    pub fn open_in_memory() -> Result<SqliteStore, StoreError> {
+        Self::start(&Location::new_memory(), migrate::Mode::Apply)
+    }
+
+    fn start(location: &Location, mode: migrate::Mode) -> Result<SqliteStore, StoreError> {
+        let writer = Writer::open(location)?;
+        writer.with_connection(|connection| {
+            migrate_sqlite(connection, mode)?;
+            connection::build_write_walls(connection)
+        })?;
+        // In memory a reader runs only while nobody writes, so more than one would be idle.
+        let readers = if location.is_memory() { 1 } else { READERS };
+        let readers = (0..readers)
+            .map(|_| connection::open_reader(location))
+            .map(|opened| opened.map(|(connection, scope)| Reader { connection, scope }))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(SqliteStore {
+            writer,
+            readers: Mutex::new(readers),
+            returned: Condvar::new(),
+            memory: location.is_memory(),
+        })
+    }
+
+    fn take_reader(&self) -> Reader {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match readers.pop() {
+                Some(reader) => return reader,
+                None => {
+                    readers = self.returned.wait(readers).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn write_tx(
+        &self,
+        _name: &'static str,
+        scope: &Scope,
+        body: &mut Body<'_>,
+    ) -> Result<(), StoreError> {
+        self.writer.write(scope, body)
+    }
+
+    fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
+        let reader = Lent { store: self, reader: Some(self.take_reader()) };
+        let Some(Reader { connection, scope: cell }) = &reader.reader else {
+            return Err(StoreError::NotRun);
+        };
+        if self.memory {
+            // The in-memory engine has no snapshots: it must not commit while somebody reads.
+            self.writer.with_connection(|_| read(connection, cell, scope, body))
+        } else {
+            read(connection, cell, scope, body)
+        }
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        // Every commit numbers its own entries.
+        Ok(())
+    }
+}
+
+fn read(
+    connection: &Connection,
+    cell: &ScopeCell,
+    scope: &Scope,
+    body: &mut Body<'_>,
+) -> Result<(), StoreError> {
+    let run = |sql: &str| {
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map_err(|error| failure::failing(&error))
+    };
+    run("BEGIN")?;
+    cell.set(Some(scope));
+    let _verdict: Verdict = body(&mut SqliteTx::new(connection, scope));
+    cell.set(None);
+    run("COMMIT").map(|_| ())
+}
+
+/// A reader that finds its way back, also from a closure that panics.
+struct Lent<'s> {
+    store: &'s SqliteStore,
+    reader: Option<Reader>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.scope.set(None);
+            if !reader.connection.is_autocommit() {
+                let _ = reader.connection.execute_batch("ROLLBACK");
+            }
+            self.store.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            self.store.returned.notify_one();
+        }
+    }
+}
+
+/// Brings the schema up to date, or checks that it is.
+fn migrate_sqlite(connection: &mut Connection, mode: migrate::Mode) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| failure::failing(&error);
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+    let result = apply_migrations(connection, mode);
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.execute_batch(end).map_err(failed);
+    result.and(ended)
+}
+
+fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| failure::failing(&error);
+    let exists: bool = connection
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations')",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
+    let applied = if exists {
+        let mut statement = connection
+            .prepare("SELECT version, checksum FROM schema_migrations ORDER BY version")
+            .map_err(failed)?;
+        statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .and_then(Iterator::collect::<Result<Vec<(i64, Vec<u8>)>, _>>)
+            .map_err(failed)?
+    } else {
+        Vec::new()
+    };
+    for migration in migrate::plan(migrate::SQLITE, &applied, mode)? {
+        if !exists && migration.version == 1 {
+            connection.execute_batch(migrate::SQLITE_BOOKKEEPING).map_err(failed)?;
+        }
+        connection.execute_batch(migration.sql).map_err(failed)?;
+        connection
+            .execute(
+                "INSERT INTO schema_migrations (version, name, checksum) VALUES (?1, ?2, ?3)",
+                rusqlite::params![
+                    migration.version,
+                    migration.name,
+                    migration.checksum().as_slice()
+                ],
+            )
+            .map_err(failed)?;
+    }
+    Ok(())
+}

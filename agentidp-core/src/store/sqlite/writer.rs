@@ -1,0 +1,265 @@
+//! The one writer, and group commit.
+//!
+//! An fsync costs what a dozen inserts cost, so concurrent writers share one. Each caller takes the
+//! connection in turn, runs its closure in a savepoint of the open transaction and hands the
+//! connection on; the one that finds nobody waiting numbers the audit entries and commits. Nobody
+//! gets an answer, an error included, before that commit. A lone writer waits for nobody.
+//!
+//! Some failures (a full disk, an I/O error) make SQLite roll back the whole transaction, the
+//! closures of others with it. Those run again, each in a transaction of its own, so that one
+//! caller's failure is never another's.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::base::{limits, pause};
+use crate::store::{Body, Scope, StoreError, Verdict, sequencer};
+
+use super::connection::{self, Location, ScopeCell};
+use super::failure;
+use super::tx::SqliteTx;
+
+/// How long a process that shares its file leaves the lock alone between two batches.
+const LEAVE_TO_OTHERS: Duration = Duration::from_micros(700);
+
+pub(super) struct Writer {
+    open: Mutex<OpenWriter>,
+    /// Callers that want the connection and do not have it.
+    waiting: AtomicUsize,
+}
+
+impl Writer {
+    pub(super) fn open(location: &Location) -> Result<Writer, StoreError> {
+        let (connection, scope) = connection::open_writer(location)?;
+        let open = OpenWriter { connection, scope, batch: None, data_version: None, shared: false };
+        Ok(Writer { open: Mutex::new(open), waiting: AtomicUsize::new(0) })
+    }
+
+    /// Lends the bare connection, outside any transaction: for migrations and for a reader that
+    /// must not run beside a commit.
+    pub(super) fn with_connection<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
+        let mut open = self.lock();
+        open.commit();
+        work(&mut open.connection)
+    }
+
+    pub(super) fn write(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
+        match self.join(scope, body, Company::Shared) {
+            Answer::RunAlone => match self.join(scope, body, Company::Alone) {
+                Answer::Final(result) => result,
+                Answer::RunAlone => Err(StoreError::NotRun),
+            },
+            Answer::Final(result) => result,
+        }
+    }
+
+    /// Takes part in a batch, or makes one of its own.
+    fn join(&self, scope: &Scope, body: &mut Body<'_>, company: Company) -> Answer {
+        let mut open = self.lock();
+        if company == Company::Alone {
+            open.commit();
+        }
+        let batch = match open.batch() {
+            Ok(batch) => batch,
+            Err(error) => return Answer::Final(Err(error)),
+        };
+        let ran = open.run(scope, body);
+        if let Ran::TransactionLost(error) = ran {
+            // Everybody's work is gone. Who was not alone tries again alone: the fault may have
+            // been another's, or that of all together.
+            let members = open.give_up();
+            return if members == 1 { Answer::Final(Err(error)) } else { Answer::RunAlone };
+        }
+        let last = company == Company::Alone
+            || open.members() >= limits::GROUP_COMMIT_MAX
+            || self.waiting.load(Ordering::SeqCst) == 0;
+        if last {
+            open.commit();
+        }
+        drop(open);
+        let answer = batch.wait(company);
+        match ran {
+            Ran::Panicked(payload) => resume_unwind(payload.0),
+            Ran::Done | Ran::TransactionLost(_) => answer,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, OpenWriter> {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        open
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Nobody can be inside a batch any more: each caller borrows the writer until its answer.
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        open.commit();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Shared,
+    Alone,
+}
+
+enum Answer {
+    Final(Result<(), StoreError>),
+    RunAlone,
+}
+
+struct Payload(Box<dyn std::any::Any + Send>);
+
+enum Ran {
+    Done,
+    TransactionLost(StoreError),
+    Panicked(Payload),
+}
+
+struct OpenWriter {
+    connection: Connection,
+    scope: ScopeCell,
+    batch: Option<Arc<Batch>>,
+    /// SQLite's counter of other connections' commits, as of the last batch.
+    data_version: Option<i64>,
+    /// Whether others wrote to the file since our last batch.
+    shared: bool,
+}
+
+impl OpenWriter {
+    /// The open batch, begun if there is none.
+    fn batch(&mut self) -> Result<Arc<Batch>, StoreError> {
+        if let Some(batch) = &self.batch {
+            return Ok(Arc::clone(batch));
+        }
+        if std::mem::take(&mut self.shared) {
+            pause(LEAVE_TO_OTHERS);
+        }
+        self.statement("BEGIN IMMEDIATE")?;
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut pragma| pragma.query_row([], |row| row.get(0)))
+            .ok();
+        self.shared = self.data_version.is_some() && self.data_version != version;
+        self.data_version = version;
+        let batch = Arc::new(Batch::default());
+        self.batch = Some(Arc::clone(&batch));
+        Ok(batch)
+    }
+
+    /// Runs one closure in a savepoint.
+    fn run(&mut self, scope: &Scope, body: &mut Body<'_>) -> Ran {
+        if let Some(batch) = &self.batch {
+            batch.members.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Err(error) = self.statement("SAVEPOINT member") {
+            return Ran::TransactionLost(error);
+        }
+        self.scope.set(Some(scope));
+        let mut tx = SqliteTx::new(&self.connection, scope);
+        let verdict = catch_unwind(AssertUnwindSafe(|| body(&mut tx)));
+        self.scope.set(None);
+        if self.connection.is_autocommit() {
+            let lost = || StoreError::Failed("the transaction was lost".to_owned());
+            return Ran::TransactionLost(tx.into_last_failure().unwrap_or_else(lost));
+        }
+        let kept = match &verdict {
+            Ok(Verdict::Commit) => Ok(()),
+            Ok(Verdict::Rollback) | Err(_) => self.statement("ROLLBACK TO member"),
+        };
+        if let Err(error) = kept.and_then(|()| self.statement("RELEASE member")) {
+            return Ran::TransactionLost(error);
+        }
+        match verdict {
+            Ok(_) => Ran::Done,
+            Err(payload) => Ran::Panicked(Payload(payload)),
+        }
+    }
+
+    fn members(&self) -> usize {
+        self.batch.as_ref().map_or(0, |batch| batch.members.load(Ordering::Relaxed))
+    }
+
+    /// Numbers the batch's audit entries, commits, and gives everybody their answer.
+    fn commit(&mut self) {
+        let Some(batch) = self.batch.take() else { return };
+        self.scope.set(Some(&Scope::Instance));
+        let numbered = sequencer::run(&mut SqliteTx::new(&self.connection, &Scope::Instance));
+        self.scope.set(None);
+        let result = numbered.and_then(|_| self.statement("COMMIT"));
+        if result.is_err() && !self.connection.is_autocommit() {
+            let _ = self.statement("ROLLBACK");
+        }
+        batch.finish(match result {
+            Ok(()) => Outcome::Committed,
+            Err(error) => Outcome::Failed(error),
+        });
+    }
+
+    /// Ends a batch whose transaction SQLite has rolled back; tells how many took part.
+    fn give_up(&mut self) -> usize {
+        if !self.connection.is_autocommit() {
+            let _ = self.statement("ROLLBACK");
+        }
+        let members = self.members();
+        if let Some(batch) = self.batch.take() {
+            batch
+                .finish(Outcome::Failed(StoreError::Failed("the transaction was lost".to_owned())));
+        }
+        members
+    }
+
+    fn statement(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(|_| ())
+            .map_err(|error| failure::failing(&error))
+    }
+}
+
+/// The callers that share one commit.
+#[derive(Default)]
+struct Batch {
+    members: AtomicUsize,
+    outcome: Mutex<Option<Outcome>>,
+    finished: Condvar,
+}
+
+enum Outcome {
+    Committed,
+    Failed(StoreError),
+}
+
+impl Batch {
+    fn finish(&self, outcome: Outcome) {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.finished.notify_all();
+    }
+
+    fn wait(&self, company: Company) -> Answer {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &*outcome {
+                Some(Outcome::Committed) => return Answer::Final(Ok(())),
+                Some(Outcome::Failed(error))
+                    if company == Company::Alone || self.members.load(Ordering::Relaxed) == 1 =>
+                {
+                    return Answer::Final(Err(error.clone()));
+                }
+                Some(Outcome::Failed(_)) => return Answer::RunAlone,
+                None => {
+                    outcome = self.finished.wait(outcome).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+}

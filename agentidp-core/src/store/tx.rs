@@ -1,0 +1,282 @@
+//! The waist: a store runs named closures in transactions; a transaction executes and queries.
+
+use crate::base::OrgId;
+
+use super::StoreError;
+
+/// Whose rows a transaction may touch. Fixed once, from the handle, never from a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One organization. The transaction binds its id as `?1` of every statement.
+    Org(OrgId),
+    /// No organization: the instance's own tables, and the statements of `store/instance.rs`.
+    Instance,
+}
+
+impl Scope {
+    /// The organization's id, if the scope is one.
+    pub fn org(&self) -> Option<&OrgId> {
+        match self {
+            Scope::Org(id) => Some(id),
+            Scope::Instance => None,
+        }
+    }
+}
+
+/// A parameter of a statement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// A 64-bit integer: a count, microseconds since the epoch, or a flag of 0 or 1.
+    Int(i64),
+    /// Text: an id, a name, JSON.
+    Text(&'a str),
+    /// Bytes: a hash, a sealed value.
+    Blob(&'a [u8]),
+    /// No value, of a kind: PostgreSQL wants to know of which.
+    Null(Kind),
+}
+
+/// The kind of a [`Value`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Value::Int`].
+    Int,
+    /// [`Value::Text`].
+    Text,
+    /// [`Value::Blob`].
+    Blob,
+}
+
+impl<'a> Value<'a> {
+    /// Text, or null.
+    pub fn text_or_null(text: Option<&'a str>) -> Value<'a> {
+        text.map_or(Value::Null(Kind::Text), Value::Text)
+    }
+
+    /// An integer, or null.
+    pub fn int_or_null(int: Option<i64>) -> Value<'a> {
+        int.map_or(Value::Null(Kind::Int), Value::Int)
+    }
+
+    /// Bytes, or null.
+    pub fn blob_or_null(blob: Option<&'a [u8]>) -> Value<'a> {
+        blob.map_or(Value::Null(Kind::Blob), Value::Blob)
+    }
+}
+
+/// One row of an answer. Columns count from 0.
+pub trait Row {
+    /// The integer in `column`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when there is none.
+    fn int(&self, column: usize) -> Result<i64, StoreError>;
+
+    /// The text in `column`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when there is none.
+    fn text(&self, column: usize) -> Result<&str, StoreError>;
+
+    /// The bytes in `column`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when there are none.
+    fn blob(&self, column: usize) -> Result<&[u8], StoreError>;
+
+    /// Whether `column` holds no value.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] when there is no such column.
+    fn is_null(&self, column: usize) -> Result<bool, StoreError>;
+}
+
+impl dyn Row + '_ {
+    /// The text in `column`, or `None` where it is null.
+    pub(crate) fn text_or_null(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        if self.is_null(column)? { Ok(None) } else { self.text(column).map(Some) }
+    }
+
+    /// The integer in `column`, or `None` where it is null.
+    pub(crate) fn int_or_null(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        if self.is_null(column)? { Ok(None) } else { self.int(column).map(Some) }
+    }
+
+    /// The bytes in `column`, or `None` where they are null.
+    pub(crate) fn blob_or_null(&self, column: usize) -> Result<Option<&[u8]>, StoreError> {
+        if self.is_null(column)? { Ok(None) } else { self.blob(column).map(Some) }
+    }
+
+    /// Reads `column` with `parse`, which answers `None` for what we never wrote.
+    pub(crate) fn parsed<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
+        parse(self.text(column)?).ok_or(StoreError::Unreadable { column })
+    }
+}
+
+/// What reads a row of an answer.
+pub type EachRow<'a> = dyn FnMut(&dyn Row) -> Result<(), StoreError> + 'a;
+
+/// A transaction, of one scope.
+///
+/// In [`Scope::Org`] the organization's id is bound as `?1` and `params` from `?2` on; in
+/// [`Scope::Instance`] `params` are bound from `?1` on.
+pub trait Tx {
+    /// The scope of the transaction.
+    fn scope(&self) -> &Scope;
+
+    /// Runs a statement and returns how many rows it changed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction must then be given up.
+    fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, StoreError>;
+
+    /// Runs a statement and hands each row of its answer to `each`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction must then be given up.
+    fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        each: &mut EachRow<'_>,
+    ) -> Result<(), StoreError>;
+}
+
+impl dyn Tx + '_ {
+    /// All rows of an instance statement, read by `read`.
+    pub(crate) fn rows<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut rows = Vec::new();
+        self.query(sql, params, &mut |row| {
+            rows.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The first row of an instance statement, read by `read`.
+    pub(crate) fn row<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        read: impl FnMut(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.rows(sql, params, read)?.into_iter().next())
+    }
+
+    /// All rows of a tenant statement. The fourth wall: column 0 is the organization, and a row of
+    /// another one is a fault, not an answer.
+    pub(crate) fn tenant_rows<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        mut read: impl FnMut(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let Scope::Org(own) = self.scope().clone() else { return Err(StoreError::TenantWall) };
+        self.rows(sql, params, |row| {
+            if row.text(0)? != own.as_str() {
+                return Err(StoreError::TenantWall);
+            }
+            read(row)
+        })
+    }
+
+    /// The first row of a tenant statement; see [`tenant_rows`](Self::tenant_rows).
+    pub(crate) fn tenant_row<T>(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        read: impl FnMut(&dyn Row) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.tenant_rows(sql, params, read)?.into_iter().next())
+    }
+}
+
+/// How a closure wants its transaction to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Keep what was written.
+    Commit,
+    /// Keep nothing.
+    Rollback,
+}
+
+/// The work of one transaction. It may run more than once; only its last run counts.
+pub type Body<'a> = dyn FnMut(&mut dyn Tx) -> Verdict + 'a;
+
+/// A database. Two methods do all the work; a fault injector around them is a page of code.
+///
+/// A body must not call the store again: the transaction it runs in would wait for itself.
+pub trait Store: Send + Sync {
+    /// Runs `body` in a transaction that may write. Returns once its outcome is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the transaction could not begin or commit; then nothing was changed,
+    /// except with [`StoreError::OutcomeUnknown`].
+    fn write_tx(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        body: &mut Body<'_>,
+    ) -> Result<(), StoreError>;
+
+    /// Runs `body` in a transaction that reads one state of the database and writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the transaction could not begin.
+    fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError>;
+
+    /// Returns once every audit entry that was committed before the call has its number.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the sequencer could not run.
+    fn settle(&self) -> Result<(), StoreError>;
+}
+
+impl dyn Store + '_ {
+    /// Runs `work` in a transaction that commits when it answers `Ok` and leaves nothing otherwise.
+    ///
+    /// `work` may run more than once: when the database asks to repeat a transaction, and when one
+    /// that shared its commit spoiled it.
+    ///
+    /// # Errors
+    /// What `work` answers, and [`StoreError`] when the transaction could not begin or commit.
+    pub fn write<T, E: From<StoreError>>(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        mut work: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut answer = None;
+        self.write_tx(name, scope, &mut |tx| verdict(&mut answer, work(tx)))?;
+        answer.unwrap_or(Err(E::from(StoreError::NotRun)))
+    }
+
+    /// Runs `work` over one unchanging state of the database.
+    ///
+    /// # Errors
+    /// What `work` answers, and [`StoreError`] when the transaction could not begin.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        scope: &Scope,
+        mut work: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut answer = None;
+        self.read_tx(scope, &mut |tx| verdict(&mut answer, work(tx)))?;
+        answer.unwrap_or(Err(E::from(StoreError::NotRun)))
+    }
+}
+
+fn verdict<T, E>(answer: &mut Option<Result<T, E>>, result: Result<T, E>) -> Verdict {
+    let verdict = if result.is_ok() { Verdict::Commit } else { Verdict::Rollback };
+    *answer = Some(result);
+    verdict
+}
