@@ -1,0 +1,28 @@
+# `just check` while working, `just test` before handing over.
+
+# What is here.
+default:
+    @just --list
+
+# The fast part of scripts/test: no network, no PostgreSQL.
+check:
+    cargo fmt --all --check
+    cargo clippy --offline --workspace --all-targets -- -D warnings
+    cargo run --quiet --offline -p xtask -- tidy
+    cargo nextest run --offline --workspace --lib --bins
+
+# Everything; installs what is missing.
+test:
+    scripts/test
+
+# Long proofs: kill, fuzz, bench, coverage, or all of them.
+soak *parts:
+    scripts/soak {{parts}}
+
+# Measured beside the machine's own limits.
+bench:
+    scripts/soak bench
+
+# The main job on SQLite, told step by step.
+quickstart *arguments:
+    cargo run --release --bin agentidp -- quickstart {{arguments}}
