@@ -136,6 +136,20 @@ impl OrgId {
     }
 }
 
+impl DataKeyId {
+    /// The 16 bytes of the UUID, as a sealed value carries them.
+    pub fn to_bytes(&self) -> [u8; 16] {
+        uuid::Uuid::try_parse(&self.0).unwrap_or_default().into_bytes()
+    }
+
+    /// The identifier of these 16 bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> DataKeyId {
+        let mut text = uuid::Uuid::encode_buffer();
+        let uuid = uuid::Uuid::from_bytes(bytes);
+        DataKeyId(Arc::from(&*uuid.hyphenated().encode_lower(&mut text)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +163,17 @@ mod tests {
         assert!(first < second);
         assert_eq!(OrgId::parse(first.as_str()), Ok(first));
         assert_eq!(OrgId::parse(SYSTEM_ORG), Ok(OrgId::system()));
+    }
+
+    #[test]
+    fn a_data_key_id_survives_its_sixteen_bytes() {
+        for id in [
+            DataKeyId::generate(&SystemClock, &SystemRng).unwrap(),
+            DataKeyId::from_bytes([255; 16]),
+        ] {
+            assert_eq!(DataKeyId::from_bytes(id.to_bytes()), id);
+            assert_eq!(DataKeyId::parse(id.as_str()), Ok(id));
+        }
     }
 
     #[test]
