@@ -1,19 +1,31 @@
-//! Stand-in.
-use sha2::{Digest, Sha256};
-/// SHA-256.
-pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut h = Sha256::new();
-    for p in parts {
-        h.update(p);
-    }
-    h.finalize().into()
-}
-use base64::Engine as _;
-/// base64url
-pub fn base64url(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-}
-/// base64
-pub fn base64_standard(bytes: &[u8]) -> String {
-    base64::engine::general_purpose::STANDARD.encode(bytes)
-}
+//! Floor 1: keys, signatures, hashes and sealed values.
+//!
+//! Signatures come from a [`CryptoProvider`], which is a value and not a process-wide choice: two
+//! providers may live side by side. Hashes and sealing have one pure-Rust implementation for all
+//! providers, since aws-lc's was measured to be no faster there.
+
+mod alg;
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
+mod encoding;
+mod error;
+mod field;
+mod hash;
+mod kek;
+mod key;
+mod provider;
+mod rsa_policy;
+#[cfg(feature = "rustcrypto")]
+mod rust_crypto;
+mod seal;
+mod spki;
+
+pub use alg::Alg;
+pub use encoding::{base64_standard, base64url};
+pub use error::{CryptoError, KeyError};
+pub use hash::{constant_time_eq, hkdf_sha256, hmac_sha256, sha256, sha512};
+pub use kek::{Kek, KekError, KekSalt, KekSource, KeyBinding};
+pub(crate) use key::Parts;
+pub use key::{PrivateKey, PublicKey};
+pub use provider::{CryptoProvider, SignatureVerifier, Signer};
+pub use seal::{DataKey, Place, SealError, data_key_id, open, seal};
