@@ -5,6 +5,7 @@ pub mod base;
 pub mod canon;
 pub mod crypto;
 pub mod error;
+pub mod jose;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 
