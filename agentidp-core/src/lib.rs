@@ -6,8 +6,10 @@ pub mod canon;
 pub mod crypto;
 pub mod error;
 pub mod jose;
+pub mod oidc;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
+pub mod verify;
 
 pub use base::{
     AgentId, Clock, CredentialId, Cursor, DataKeyId, EventId, InstanceId, Jti, OrgId, Page,
