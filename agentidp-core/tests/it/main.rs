@@ -1,0 +1,30 @@
+//! The one integration test binary of the crate; each module is a story.
+//!
+//! `cfg(test)` is always true here. It tells clippy that helpers are tests too.
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod common;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod corpora;
+#[cfg(test)]
+#[cfg(feature = "aws-lc")]
+mod differential;
+#[cfg(test)]
+mod envelope;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod jose_attacks;
+#[cfg(test)]
+mod kek;
+#[cfg(test)]
+mod key_attacks;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod rfc_examples;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod token_claims;
+#[cfg(test)]
+mod vectors;
