@@ -4,9 +4,15 @@ pub mod audit;
 pub mod base;
 pub mod canon;
 pub mod crypto;
+pub mod did;
 pub mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod idp;
 pub mod jose;
+pub mod model;
 pub mod oidc;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod ops;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 pub mod verify;
@@ -15,4 +21,15 @@ pub use base::{
     AgentId, Clock, CredentialId, Cursor, DataKeyId, EventId, InstanceId, Jti, OrgId, Page,
     PageRequest, Rng, SecretBytes, SecretString, SystemClock, SystemRng, Timestamp,
 };
+pub use crypto::{Alg, CryptoProvider, KekSource};
 pub use error::ErrorCode;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use idp::{Config, Database, Error, Idp, InstanceStatus, OrgHandle};
+pub use model::{
+    Agent, AgentStatus, Credential, CredentialStatus, Invalid, IssuedCredential, Issuer, NewAgent,
+    NewCredential, NewOrg, Org, OrgStatus, PlanTier, TokenRequest, TokenResponse,
+};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use ops::{
+    AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused, TokenError,
+};

@@ -1,13 +1,17 @@
 //! An audit entry: canonical JSON (RFC 8785), stored as it was hashed and never written again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::{AgentId, EventId, OrgId, Timestamp, limits};
 use crate::canon::{self, CanonError};
 use crate::crypto::sha256;
+use crate::model::Issuer;
 
 /// How the operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,28 +23,64 @@ pub enum Outcome {
     Refused,
 }
 
+/// A value in an entry: what has exactly one canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Datum<'a> {
+    /// Text.
+    Text(Cow<'a, str>),
+    /// A count or a time in seconds.
+    Int(u32),
+    /// A flag.
+    Flag(bool),
+    /// Several texts.
+    List(Vec<Cow<'a, str>>),
+}
+
+impl<'a> From<&'a str> for Datum<'a> {
+    fn from(text: &'a str) -> Datum<'a> {
+        Datum::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Datum<'_> {
+    fn from(text: String) -> Self {
+        Datum::Text(Cow::Owned(text))
+    }
+}
+
+impl From<u32> for Datum<'_> {
+    fn from(int: u32) -> Self {
+        Datum::Int(int)
+    }
+}
+
 /// An entry before it is stored.
 ///
 /// Its members: `v` (format version 1), `log` (the origin of the log it belongs to), `event_id`,
 /// `time`, `type`, `outcome`, `actor` (who did it, where known), `target` (what it was done to),
 /// `data` (what else is public), `fields` (salted commitments to personal values).
+///
+/// The fields stand in the order of RFC 8785, names are ASCII, and values have one form each, so
+/// that writing them as they stand is writing them canonically; a test compares.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry<'a> {
-    v: u8,
-    log: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    data: BTreeMap<&'static str, Datum<'a>>,
     event_id: &'a EventId,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<&'static str, String>,
+    log: &'a str,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
     time: Timestamp,
     #[serde(rename = "type")]
     event_type: &'a str,
-    outcome: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    actor: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    data: BTreeMap<&'static str, Value>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    fields: BTreeMap<&'static str, String>,
+    v: u8,
 }
 
 /// An entry cannot be written.
@@ -97,7 +137,7 @@ impl<'a> Entry<'a> {
 
     /// Something else worth telling that is neither secret nor personal.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Entry<'a> {
+    pub fn with(mut self, name: &'static str, value: impl Into<Datum<'a>>) -> Entry<'a> {
         self.data.insert(name, value.into());
         self
     }
@@ -113,7 +153,7 @@ impl<'a> Entry<'a> {
         value: &Value,
     ) -> Result<Entry<'a>, EntryError> {
         let commitment = sha256(&[&[0x02], salt, &canon::to_canonical(value)?]);
-        self.fields.insert(name, crate::crypto::base64url(&commitment));
+        self.fields.insert(name, URL_SAFE_NO_PAD.encode(commitment));
         Ok(self)
     }
 
@@ -122,18 +162,19 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// [`EntryError`] when it has no canonical form or is too long.
     pub fn to_bytes(&self) -> Result<String, EntryError> {
-        let bytes = canon::to_canonical(self)?;
-        if bytes.len() > limits::ENTRY_BYTES_MAX {
-            return Err(EntryError::TooLong { size: bytes.len() });
+        let text =
+            serde_json::to_string(self).map_err(|error| CanonError::Syntax(error.to_string()))?;
+        if text.len() > limits::ENTRY_BYTES_MAX {
+            return Err(EntryError::TooLong { size: text.len() });
         }
-        String::from_utf8(bytes)
-            .map_err(|_| EntryError::Canon(CanonError::Syntax("not UTF-8".to_owned())))
+        Ok(text)
     }
 }
 
-/// The name of an organization's log: the host of `issuer`, then `/audit/` and the id.
-pub fn log_origin(issuer_host: &str, organization: &OrgId) -> String {
-    format!("{issuer_host}/audit/{organization}")
+/// The name of an organization's log: the issuer without its scheme, then `/audit/` and the id.
+pub fn log_origin(issuer: &Issuer, organization: &OrgId) -> String {
+    let (_, name) = issuer.as_str().split_once("://").unwrap_or_default();
+    format!("{name}/audit/{organization}")
 }
 
 /// A stored entry as it is listed. What later versions add is passed over.
@@ -173,6 +214,22 @@ mod tests {
             "agent.created",
             Outcome::Success,
         )
+    }
+
+    #[test]
+    fn what_is_written_is_what_rfc_8785_would_write() {
+        let id = EventId::generate(&SystemClock, &SystemRng).unwrap();
+        let odd = "\u{0}\u{8}\u{c}\n\r\t\u{1f}\u{7f}\"\\/\u{e9}\u{20ac}\u{1f600}\u{2028}";
+        let entry = entry(&id)
+            .actor(Some(odd))
+            .target(Some("t"))
+            .with("b", odd)
+            .with("a", 1)
+            .with("c", Datum::List(vec!["x".into(), odd.into()]))
+            .with("d", Datum::Flag(true))
+            .committed("name", &[0; 16], &Value::from(odd))
+            .unwrap();
+        assert_eq!(entry.to_bytes().unwrap().into_bytes(), canon::to_canonical(&entry).unwrap());
     }
 
     #[test]

@@ -5,8 +5,10 @@ mod chain;
 mod entry;
 mod tree;
 mod verify;
+mod vkey;
 
 pub use chain::{Hash, chain_hash, genesis_hash, leaf_hash};
-pub use entry::{Entry, EntryError, Outcome, StoredEntry, log_origin};
+pub use entry::{Datum, Entry, EntryError, Outcome, StoredEntry, log_origin};
 pub use tree::{Frontier, FrontierError};
 pub use verify::{ChainFinding, ChainReport, ChainVerifier, FindingKind};
+pub use vkey::verifier_key;

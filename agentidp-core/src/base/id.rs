@@ -136,19 +136,27 @@ impl OrgId {
     }
 }
 
-impl DataKeyId {
-    /// The 16 bytes of the UUID, as a sealed value carries them.
-    pub fn to_bytes(&self) -> [u8; 16] {
-        uuid::Uuid::try_parse(&self.0).unwrap_or_default().into_bytes()
-    }
+macro_rules! sixteen_bytes {
+    ($name:ident) => {
+        impl $name {
+            /// The 16 bytes of the UUID.
+            pub fn to_bytes(&self) -> [u8; 16] {
+                uuid::Uuid::try_parse(&self.0).unwrap_or_default().into_bytes()
+            }
 
-    /// The identifier of these 16 bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> DataKeyId {
-        let mut text = uuid::Uuid::encode_buffer();
-        let uuid = uuid::Uuid::from_bytes(bytes);
-        DataKeyId(Arc::from(&*uuid.hyphenated().encode_lower(&mut text)))
-    }
+            /// The identifier of these 16 bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> $name {
+                let mut text = uuid::Uuid::encode_buffer();
+                let uuid = uuid::Uuid::from_bytes(bytes);
+                $name(Arc::from(&*uuid.hyphenated().encode_lower(&mut text)))
+            }
+        }
+    };
 }
+
+// These two travel inside other values: a sealed value carries its key's id, a secret its credential's.
+sixteen_bytes!(DataKeyId);
+sixteen_bytes!(CredentialId);
 
 #[cfg(test)]
 mod tests {

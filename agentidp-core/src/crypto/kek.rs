@@ -106,6 +106,17 @@ impl KekSource {
         KekSource(Source::Passphrase(passphrase))
     }
 
+    /// Makes the key file where the source is one that is not there; other sources are left alone.
+    ///
+    /// # Errors
+    /// [`KekError::File`] when the file cannot be written.
+    pub fn create_if_missing(&self, rng: &dyn Rng) -> Result<(), KekError> {
+        match &self.0 {
+            Source::File(path) if !path.exists() => Kek::create_file(path, rng),
+            Source::File(_) | Source::Env(_) | Source::Passphrase(_) => Ok(()),
+        }
+    }
+
     /// The kind of source: `file`, `env` or `passphrase`.
     pub fn kind(&self) -> &'static str {
         match self.0 {

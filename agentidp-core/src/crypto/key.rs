@@ -75,6 +75,14 @@ impl PublicKey {
         }
     }
 
+    /// The encoding of an Ed25519 key (RFC 8032 section 5.1.2); `None` for other algorithms.
+    pub fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
+        match &self.0 {
+            Parts::Ed25519(encoded) => Some(encoded),
+            Parts::P256 { .. } | Parts::Rsa { .. } => None,
+        }
+    }
+
     pub(crate) fn parts(&self) -> &Parts {
         &self.0
     }

@@ -60,6 +60,21 @@ pub(crate) fn subscribes(tx: &mut dyn Tx, event_type: &str) -> Result<bool, Stor
     Ok(tx.tenant_row(SUBSCRIBES, &[Value::Text(event_type)], |_| Ok(()))?.is_some())
 }
 
+const DISCLOSE: &str = "INSERT INTO audit_disclosures
+        (organization_id, event_id, name, sealed_disclosure)
+    VALUES (?1, ?2, ?3, ?4)";
+
+/// Stores a personal value that an entry commits to.
+pub(crate) fn disclose(
+    tx: &mut dyn Tx,
+    event_id: &EventId,
+    name: &str,
+    sealed: &[u8],
+) -> Result<(), StoreError> {
+    let params = [Value::Text(event_id.as_str()), Value::Text(name), Value::Blob(sealed)];
+    tx.execute(DISCLOSE, &params).map(|_| ())
+}
+
 /// A row of the log.
 pub(crate) struct LogRow {
     pub(crate) seq: u64,

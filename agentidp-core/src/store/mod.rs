@@ -3,10 +3,14 @@
 //! [`Store`] and [`Tx`] are the waist. Each concept's statements are constants beside the reader of
 //! their rows; statements that cross organizations live in `instance` alone.
 
+pub(crate) mod agents;
 pub(crate) mod audit;
+pub(crate) mod credentials;
 mod error;
+pub(crate) mod installation;
 pub(crate) mod instance;
 mod migrate;
+pub(crate) mod orgs;
 mod sequencer;
 mod tx;
 

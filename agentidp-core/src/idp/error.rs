@@ -1,0 +1,63 @@
+//! One error for programs that do not care which verb failed.
+
+use crate::error::ErrorCode;
+use crate::jose::{JwkError, VerifyError};
+use crate::model::Invalid;
+use crate::ops::{AgentError, AuditError, CredentialError, OpenError, OrgError, TokenError};
+use crate::store::StoreError;
+
+/// Any failure of the library. Each verb has a narrower one, which `?` turns into this.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Opening or making an instance.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Organizations.
+    #[error(transparent)]
+    Org(#[from] OrgError),
+    /// Agents.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// Credentials.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// Requests for tokens.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The audit trail.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Verification of a token.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// A key or a set of keys.
+    #[error(transparent)]
+    Jwk(#[from] JwkError),
+    /// A value that breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+impl Error {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Error::Open(error) => error.code(),
+            Error::Org(error) => error.code(),
+            Error::Agent(error) => error.code(),
+            Error::Credential(error) => error.code(),
+            Error::Token(error) => error.code(),
+            Error::Audit(error) => error.code(),
+            Error::Verify(error) => error.code(),
+            Error::Jwk(error) => error.code(),
+            Error::Invalid(error) => error.code(),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        Error::Open(OpenError::from(error))
+    }
+}

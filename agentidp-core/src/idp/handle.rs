@@ -1,0 +1,207 @@
+//! The handle to an instance.
+
+use std::sync::Arc;
+
+use crate::base::{InstanceId, OrgId};
+use crate::did::root_did;
+use crate::jose::Jwks;
+use crate::model::{Issuer, NewOrg, Org, TokenRequest, TokenResponse};
+use crate::oidc::Verifier;
+use crate::ops::init::Choice;
+use crate::ops::{self, AuditError, Context, OpenError, OrgError, TokenError};
+#[cfg(feature = "postgres")]
+use crate::store::PostgresStore;
+#[cfg(feature = "sqlite")]
+use crate::store::SqliteStore;
+use crate::store::{Store, StoreError};
+
+use super::{Config, Database, Error, OrgHandle};
+
+/// An identity provider in your process. Cheap to clone, and usable from any thread.
+///
+/// Its methods block: issuing waits for the disk. Call them from a thread that may wait.
+///
+/// ```
+/// use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+///
+/// let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// let org = idp.create_org(NewOrg::new("acme"))?;
+/// let agent = NewAgent::new("invoice-bot").scope("tools:read").audience("https://api.example.com");
+/// let agent = idp.org(&org.id).register_agent(agent)?;
+/// let credential = idp.org(&org.id).issue_credential(&agent.id, NewCredential::default())?;
+/// let token = idp.token(&TokenRequest::client_credentials(&agent.client_id, credential.secret()))?;
+/// let claims = idp.verifier().verify_access_token(&token.access_token, "https://api.example.com")?;
+/// assert_eq!(claims.sub, agent.id.as_str());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Idp {
+    pub(super) context: Arc<Context>,
+    instance: InstanceId,
+}
+
+impl std::fmt::Debug for Idp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Idp({})", self.context.issuer)
+    }
+}
+
+impl Idp {
+    /// Opens the instance that `config` describes, and makes it first where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the database, the key or the configuration cannot be used.
+    pub fn open(config: Config) -> Result<Idp, Error> {
+        let choice = choice(config)?;
+        if ops::init::read(&*choice.store)?.is_none() {
+            match make(&choice) {
+                // Somebody else made it in the meantime: it is there, which is what was asked for.
+                Ok(()) | Err(OpenError::AlreadyInitialized) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Self::opened(choice)
+    }
+
+    /// Makes the instance that `config` describes.
+    ///
+    /// # Errors
+    /// [`OpenError::AlreadyInitialized`] where there is one; otherwise as [`Idp::open`].
+    pub fn create(config: Config) -> Result<Idp, Error> {
+        let choice = choice(config)?;
+        if ops::init::read(&*choice.store)?.is_some() {
+            return Err(OpenError::AlreadyInitialized.into());
+        }
+        make(&choice)?;
+        Self::opened(choice)
+    }
+
+    /// Opens the instance that `config` describes, which must be there.
+    ///
+    /// # Errors
+    /// [`OpenError::NotInitialized`] where there is none; otherwise as [`Idp::open`].
+    pub fn open_existing(config: Config) -> Result<Idp, Error> {
+        #[cfg(feature = "sqlite")]
+        if let Database::Sqlite(path) = &config.database
+            && !path.exists()
+        {
+            return Err(OpenError::NotInitialized.into());
+        }
+        Self::opened(choice(config)?)
+    }
+
+    fn opened(choice: Choice) -> Result<Idp, Error> {
+        let row = ops::init::read(&*choice.store)?.ok_or(OpenError::NotInitialized)?;
+        let context = ops::init::open(choice)?;
+        Ok(Idp { context: Arc::new(context), instance: row.instance_id })
+    }
+
+    /// What this instance is.
+    pub fn status(&self) -> InstanceStatus {
+        InstanceStatus {
+            instance_id: self.instance.clone(),
+            issuer: self.context.issuer.clone(),
+            did: root_did(&self.context.issuer),
+        }
+    }
+
+    /// Makes an organization.
+    ///
+    /// # Errors
+    /// [`OrgError`] when a value breaks a rule or the slug is taken.
+    pub fn create_org(&self, org: NewOrg) -> Result<Org, OrgError> {
+        ops::orgs::create(&self.context, org)
+    }
+
+    /// The organization that goes by that slug or id.
+    ///
+    /// # Errors
+    /// [`OrgError::NotFound`] when there is none.
+    pub fn find_org(&self, slug_or_id: &str) -> Result<Org, OrgError> {
+        ops::orgs::find(&self.context, slug_or_id)
+    }
+
+    /// The handle to one organization: all that it does stays inside it.
+    pub fn org(&self, id: &OrgId) -> OrgHandle {
+        OrgHandle { context: Arc::clone(&self.context), organization: id.clone() }
+    }
+
+    /// Answers a token request. The token is in the answer only once it is durably recorded.
+    ///
+    /// # Errors
+    /// [`TokenError::Refused`] when the client, the scope or the resource is not right.
+    pub fn token(&self, request: &TokenRequest) -> Result<TokenResponse, TokenError> {
+        ops::tokens::issue(&self.context, request)
+    }
+
+    /// A verifier of this instance's tokens, by the keys known now.
+    pub fn verifier(&self) -> Arc<Verifier> {
+        self.context.signing().verifier()
+    }
+
+    /// The public keys of this instance's tokens (RFC 7517), to verify them elsewhere.
+    pub fn jwks(&self) -> Jwks {
+        self.context.signing().jwks().clone()
+    }
+
+    /// The key by which the instance's own log is verified (C2SP signed note).
+    ///
+    /// # Errors
+    /// [`AuditError`] when the log's key is missing.
+    pub fn audit_key(&self) -> Result<String, AuditError> {
+        Ok(ops::audit::verifier_key(&self.context, &OrgId::system())?)
+    }
+}
+
+/// What an instance is.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// Its identifier.
+    pub instance_id: InstanceId,
+    /// Its issuer.
+    pub issuer: Issuer,
+    /// Its DID.
+    pub did: String,
+}
+
+/// Makes the instance, and the file of its key-encryption key where the configuration names one
+/// that is not there.
+fn make(choice: &Choice) -> Result<(), OpenError> {
+    choice.kek.create_if_missing(&*choice.rng)?;
+    ops::init::create(choice)
+}
+
+/// Opens the store and reads the configuration's values.
+fn choice(config: Config) -> Result<Choice, OpenError> {
+    let issuer = config.issuer.as_deref().map(Issuer::parse).transpose()?;
+    let kek = config.kek.ok_or(OpenError::ConfigMissing("the key-encryption key"))?;
+    Ok(Choice {
+        store: open_store(&config.database, config.migrate)?,
+        provider: config.provider,
+        clock: config.clock,
+        rng: config.rng,
+        kek,
+        issuer,
+        instance: config.instance,
+        token_alg: config.token_alg,
+    })
+}
+
+fn open_store(database: &Database, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match database {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(path) if migrate => Arc::new(SqliteStore::open(path)?),
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(path) => Arc::new(SqliteStore::open_current(path)?),
+        #[cfg(feature = "sqlite")]
+        Database::Memory => Arc::new(SqliteStore::open_in_memory()?),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) if migrate => Arc::new(PostgresStore::open(url)?),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => Arc::new(PostgresStore::open_current(url)?),
+        Database::Opened(store) => Arc::clone(store),
+    })
+}

@@ -1,0 +1,11 @@
+//! Floor 6: the library's front door.
+
+mod config;
+mod error;
+mod handle;
+mod org;
+
+pub use config::{Config, Database};
+pub use error::Error;
+pub use handle::{Idp, InstanceStatus};
+pub use org::OrgHandle;

@@ -1,0 +1,83 @@
+//! The handle to one organization.
+
+use std::sync::Arc;
+
+use crate::audit::{ChainReport, StoredEntry};
+use crate::base::{AgentId, OrgId, Page, PageRequest};
+use crate::model::{Agent, IssuedCredential, NewAgent, NewCredential, Org};
+use crate::ops::{self, AgentError, AuditError, Context, CredentialError, OrgError};
+
+/// One organization of an instance. The scope of all that it does is fixed here.
+#[derive(Clone)]
+pub struct OrgHandle {
+    pub(super) context: Arc<Context>,
+    pub(super) organization: OrgId,
+}
+
+impl std::fmt::Debug for OrgHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OrgHandle({})", self.organization)
+    }
+}
+
+impl OrgHandle {
+    /// The organization itself.
+    ///
+    /// # Errors
+    /// [`OrgError::NotFound`] when there is no such organization.
+    pub fn get(&self) -> Result<Org, OrgError> {
+        ops::orgs::get(&self.context, &self.organization)
+    }
+
+    /// Registers an agent. Its DID and the keys that are held for it are made with it.
+    ///
+    /// # Errors
+    /// [`AgentError`] when a value breaks a rule or the organization may not have one more agent.
+    pub fn register_agent(&self, agent: NewAgent) -> Result<Agent, AgentError> {
+        ops::agents::register(&self.context, &self.organization, agent)
+    }
+
+    /// The agent of that id.
+    ///
+    /// # Errors
+    /// [`AgentError::NotFound`] when this organization has none by that id.
+    pub fn agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
+        ops::agents::get(&self.context, &self.organization, id)
+    }
+
+    /// Issues a client secret for an agent. It is shown in the answer and never again.
+    ///
+    /// # Errors
+    /// [`CredentialError`] when there is no such agent or it may not have one more.
+    pub fn issue_credential(
+        &self,
+        agent: &AgentId,
+        credential: NewCredential,
+    ) -> Result<IssuedCredential, CredentialError> {
+        ops::credentials::issue(&self.context, &self.organization, agent, credential)
+    }
+
+    /// A page of the audit trail, in its order.
+    ///
+    /// # Errors
+    /// [`AuditError`] when there is no such organization or the cursor is not one.
+    pub fn audit(&self, page: &PageRequest) -> Result<Page<StoredEntry>, AuditError> {
+        ops::audit::list(&self.context, &self.organization, page)
+    }
+
+    /// Verifies the audit trail against itself: every hash, every link, every number, the head.
+    ///
+    /// # Errors
+    /// [`AuditError`] when it cannot be read. That it is broken is an answer, not an error.
+    pub fn verify_audit(&self) -> Result<ChainReport, AuditError> {
+        ops::audit::verify(&self.context, &self.organization)
+    }
+
+    /// The key by which this organization's log is verified (C2SP signed note).
+    ///
+    /// # Errors
+    /// [`AuditError`] when the log's key is missing.
+    pub fn audit_key(&self) -> Result<String, AuditError> {
+        Ok(ops::audit::verifier_key(&self.context, &self.organization)?)
+    }
+}

@@ -1,0 +1,23 @@
+//! Floor 2: types, their rules, and decisions. Pure: no input or output, no clock, no randomness.
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(dead_code, reason = "without a store nothing is built, only read and verified")
+)]
+
+mod agent;
+mod credential;
+mod invalid;
+mod issuer;
+mod org;
+mod scope;
+mod token;
+
+pub use agent::{Agent, AgentStatus, NewAgent};
+pub use credential::{ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential};
+pub use invalid::Invalid;
+pub use issuer::Issuer;
+pub use org::{NewOrg, Org, OrgStatus, PlanTier, Slug};
+pub use scope::{ScopeSet, ScopeToken};
+pub use token::{Client, ClientCredential, Grant, Refusal, TokenRequest, TokenResponse, decide};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use token::{expiry, secret_mac};

@@ -1,0 +1,324 @@
+//! Whether a client gets a token, and which: decided here, without a clock or a database.
+
+use serde::Serialize;
+
+use crate::base::{AgentId, CredentialId, OrgId, SecretString, Timestamp, limits};
+use crate::crypto::{constant_time_eq, hmac_sha256};
+use crate::error::ErrorCode;
+
+use super::{AgentStatus, ClientSecret, Issuer, OrgStatus, ScopeSet};
+
+/// The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1).
+const OPENID: &str = "openid";
+
+/// Families of scopes that our own API guards. They are granted only for the issuer as audience.
+const MANAGEMENT: [&str; 9] = [
+    "admin:",
+    "agents:",
+    "audit:",
+    "compliance:",
+    "credentials:",
+    "federation:",
+    "tokens:",
+    "webhooks:",
+    "keys:",
+];
+
+/// A request for a token by the client credentials grant (RFC 6749 section 4.4).
+///
+/// ```
+/// use agentidp_core::TokenRequest;
+/// let request = TokenRequest::client_credentials("client", "aidp_secret")
+///     .scope("tools:read")
+///     .resource("https://api.example.com");
+/// ```
+#[derive(Debug)]
+pub struct TokenRequest {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    pub(crate) scope: Option<String>,
+    pub(crate) resources: Vec<String>,
+}
+
+impl TokenRequest {
+    /// A request of the client `client_id`, which proves itself by its secret.
+    pub fn client_credentials(
+        client_id: impl ToString,
+        client_secret: impl Into<SecretString>,
+    ) -> TokenRequest {
+        TokenRequest {
+            client_id: client_id.to_string(),
+            client_secret: client_secret.into(),
+            scope: None,
+            resources: Vec::new(),
+        }
+    }
+
+    /// Asks for these scopes, separated by spaces. All that the audience admits unless given.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> TokenRequest {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// Asks for a token for this resource (RFC 8707).
+    #[must_use]
+    pub fn resource(mut self, resource: impl Into<String>) -> TokenRequest {
+        self.resources.push(resource.into());
+        self
+    }
+}
+
+/// The answer of the token endpoint (RFC 6749 section 5.1).
+#[derive(Serialize)]
+pub struct TokenResponse {
+    /// The access token (RFC 9068).
+    pub access_token: String,
+    /// How it is presented: `Bearer`.
+    pub token_type: &'static str,
+    /// Seconds until it expires.
+    pub expires_in: i64,
+    /// The scopes granted; absent when none were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The ID token, when `openid` was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+}
+
+impl std::fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenResponse").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// A client as a decision needs it: one reading of its rows.
+#[derive(Debug)]
+pub struct Client {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// Its organization.
+    pub organization_id: OrgId,
+    /// Its DID.
+    pub did: String,
+    /// Its name.
+    pub name: String,
+    /// Whether the agent may act.
+    pub agent_status: AgentStatus,
+    /// Whether the organization may act.
+    pub org_status: OrgStatus,
+    /// The scopes it may ask for.
+    pub scopes: ScopeSet,
+    /// The resources it may ask tokens for.
+    pub audiences: Vec<String>,
+    /// Its live secrets.
+    pub credentials: Vec<ClientCredential>,
+    /// The agent row's version when it was read.
+    pub agent_version: i64,
+    /// The organization row's version when it was read.
+    pub org_version: i64,
+    /// Whether somebody subscribes to its organization's `token.issued`.
+    pub token_issued_subscribed: bool,
+}
+
+/// A live secret, as the MAC that it is kept as.
+pub struct ClientCredential {
+    /// The credential.
+    pub credential_id: CredentialId,
+    /// The MAC of the secret, see [`secret_mac`].
+    pub secret_mac: [u8; 32],
+    /// The key of the MAC.
+    pub pepper_version: i64,
+    /// From when it may no longer be used.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for ClientCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientCredential({})", self.credential_id)
+    }
+}
+
+/// What a client secret is kept as: HMAC-SHA-256 under the instance's pepper, bound to its place.
+///
+/// The secret has 256 random bits, so a slow password hash would protect nothing and cost every
+/// token 17 ms.
+pub(crate) fn secret_mac(
+    pepper: &[u8],
+    organization: &OrgId,
+    credential: &CredentialId,
+    secret: &str,
+) -> [u8; 32] {
+    let (organization, id) = (organization.as_str().as_bytes(), credential.as_str().as_bytes());
+    hmac_sha256(pepper, &[b"agentidp/secret-mac/v1", organization, id, secret.as_bytes()])
+}
+
+/// Why a request is refused. Strangers are told the code alone; the audit log is told all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No such client.
+    UnknownClient,
+    /// The secret is none of the client's live ones.
+    WrongSecret,
+    /// The secret has expired.
+    ExpiredSecret,
+    /// The agent is suspended or decommissioned.
+    AgentNotActive,
+    /// The organization is suspended or deleted.
+    OrgNotActive,
+    /// A scope is malformed.
+    MalformedScope,
+    /// A scope is not the agent's to ask for, or not for this audience.
+    ScopeNotAllowed,
+    /// A resource is not one of the agent's audiences.
+    ResourceNotAllowed,
+    /// The agent has several audiences and none was asked for, or several at once.
+    AudienceUndecided,
+}
+
+impl Refusal {
+    /// The row of the error table. Everything about who the client is has one and the same.
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Refusal::UnknownClient
+            | Refusal::WrongSecret
+            | Refusal::ExpiredSecret
+            | Refusal::AgentNotActive
+            | Refusal::OrgNotActive => ErrorCode::InvalidClient,
+            Refusal::MalformedScope | Refusal::ScopeNotAllowed => ErrorCode::InvalidScope,
+            Refusal::ResourceNotAllowed | Refusal::AudienceUndecided => ErrorCode::InvalidTarget,
+        }
+    }
+
+    /// The reason as the audit log has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::UnknownClient => "unknown_client",
+            Refusal::WrongSecret => "wrong_secret",
+            Refusal::ExpiredSecret => "expired_secret",
+            Refusal::AgentNotActive => "agent_not_active",
+            Refusal::OrgNotActive => "org_not_active",
+            Refusal::MalformedScope => "malformed_scope",
+            Refusal::ScopeNotAllowed => "scope_not_allowed",
+            Refusal::ResourceNotAllowed => "resource_not_allowed",
+            Refusal::AudienceUndecided => "audience_undecided",
+        }
+    }
+}
+
+/// What a token may say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// For whom the token is meant.
+    pub audience: String,
+    /// What it allows.
+    pub scopes: ScopeSet,
+    /// Whether an ID token comes with it.
+    pub id_token: bool,
+    /// By which credential.
+    pub credential_id: CredentialId,
+}
+
+/// Decides on a request. `client` is `None` when nobody goes by that id: the work is the same, so
+/// that a stranger cannot tell an unknown client from a wrong secret by the time it takes.
+pub fn decide(
+    client: Option<&Client>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    request: &TokenRequest,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<Grant, Refusal> {
+    let credential_id = authenticate(client, peppers, request.client_secret.expose(), now)?;
+    let client = client.ok_or(Refusal::UnknownClient)?;
+    if client.org_status != OrgStatus::Active {
+        return Err(Refusal::OrgNotActive);
+    }
+    if client.agent_status != AgentStatus::Active {
+        return Err(Refusal::AgentNotActive);
+    }
+    let audience = audience(client, &request.resources, issuer)?;
+    let scopes = scopes(client, request.scope.as_deref(), &audience, issuer)?;
+    Ok(Grant { id_token: scopes.contains(OPENID), audience, scopes, credential_id })
+}
+
+/// Finds the credential by the id inside the secret, and computes one MAC whether it is there or not.
+fn authenticate(
+    client: Option<&Client>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    secret: &str,
+    now: Timestamp,
+) -> Result<CredentialId, Refusal> {
+    let sent = ClientSecret::parse(secret);
+    let known = client.zip(sent.as_ref()).and_then(|(client, sent)| {
+        client.credentials.iter().find(|own| own.credential_id == *sent.credential_id())
+    });
+    let pepper = known.and_then(|own| peppers(own.pepper_version)).unwrap_or([0; 32]);
+    let nobody = OrgId::system();
+    let organization = client.map_or(&nobody, |client| &client.organization_id);
+    let no_credential = CredentialId::from_bytes([0; 16]);
+    let credential = known.map_or(&no_credential, |own| &own.credential_id);
+    let mac = secret_mac(&pepper, organization, credential, secret);
+    let expected = known.map_or([0; 32], |own| own.secret_mac);
+    let right = constant_time_eq(&mac, &expected);
+    match (client, known) {
+        (None, _) => Err(Refusal::UnknownClient),
+        (Some(_), Some(own)) if right => {
+            if own.expires_at.is_some_and(|expires_at| now >= expires_at) {
+                Err(Refusal::ExpiredSecret)
+            } else {
+                Ok(own.credential_id.clone())
+            }
+        }
+        (Some(_), _) => Err(Refusal::WrongSecret),
+    }
+}
+
+/// Without a resource: the agent's only audience, or the issuer when it has none. Several audiences
+/// in one token would let each of them use it at the others, so one is to be chosen.
+fn audience(client: &Client, resources: &[String], issuer: &Issuer) -> Result<String, Refusal> {
+    match (resources, client.audiences.as_slice()) {
+        ([], []) => Ok(issuer.as_str().to_owned()),
+        ([], [only]) => Ok(only.clone()),
+        ([], _) => Ok(issuer.as_str().to_owned()),
+        ([asked], own) => {
+            if asked == issuer.as_str() || own.contains(asked) {
+                Ok(asked.clone())
+            } else {
+                Err(Refusal::ResourceNotAllowed)
+            }
+        }
+        _ => Err(Refusal::AudienceUndecided),
+    }
+}
+
+/// Management scopes belong to tokens for ourselves, and to no others.
+fn scopes(
+    client: &Client,
+    asked: Option<&str>,
+    audience: &str,
+    issuer: &Issuer,
+) -> Result<ScopeSet, Refusal> {
+    let for_us = audience == issuer.as_str();
+    let management = |scope: &str| MANAGEMENT.iter().any(|family| scope.starts_with(family));
+    let admitted = |scope: &str| for_us || !management(scope);
+    match asked {
+        None => Ok(client.scopes.filtered(|scope| admitted(scope) && scope != OPENID)),
+        Some(text) => {
+            let asked = ScopeSet::parse(text).map_err(|_| Refusal::MalformedScope)?;
+            if asked.iter().all(|scope| client.scopes.contains(scope) && admitted(scope)) {
+                Ok(asked)
+            } else {
+                Err(Refusal::ScopeNotAllowed)
+            }
+        }
+    }
+}
+
+/// The `exp` of a token issued at `iat`, both in seconds.
+pub(crate) fn expiry(iat: i64) -> i64 {
+    iat + limits::TOKEN_LIFE_SECONDS
+}
+
+#[cfg(test)]
+mod tests;

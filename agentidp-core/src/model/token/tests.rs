@@ -1,0 +1,135 @@
+use super::*;
+use crate::base::{SystemClock, SystemRng};
+
+const API: &str = "https://api.example.com";
+const PEPPER: [u8; 32] = [7; 32];
+
+struct Case {
+    client: Client,
+    secret: String,
+    issuer: Issuer,
+}
+
+fn case() -> Case {
+    let organization_id = OrgId::generate(&SystemClock, &SystemRng).unwrap();
+    let credential_id = CredentialId::generate(&SystemClock, &SystemRng).unwrap();
+    let secret = ClientSecret::generate(&credential_id, &SystemRng).unwrap().expose().to_owned();
+    let credential = ClientCredential {
+        secret_mac: secret_mac(&PEPPER, &organization_id, &credential_id, &secret),
+        credential_id,
+        pepper_version: 1,
+        expires_at: Some(Timestamp::from_seconds(1000)),
+    };
+    let client = Client {
+        agent_id: AgentId::generate(&SystemClock, &SystemRng).unwrap(),
+        organization_id,
+        did: "did:web:x".to_owned(),
+        name: "bot".to_owned(),
+        agent_status: AgentStatus::Active,
+        org_status: OrgStatus::Active,
+        scopes: ScopeSet::parse("tools:read agents:read openid").unwrap(),
+        audiences: vec![API.to_owned()],
+        credentials: vec![credential],
+        agent_version: 1,
+        org_version: 1,
+        token_issued_subscribed: false,
+    };
+    Case { client, secret, issuer: Issuer::parse("https://idp.example.com").unwrap() }
+}
+
+impl Case {
+    fn request(&self) -> TokenRequest {
+        TokenRequest::client_credentials(&self.client.agent_id, self.secret.as_str())
+    }
+
+    fn decide(&self, request: &TokenRequest, at_second: i64) -> Result<Grant, Refusal> {
+        let peppers = |version| (version == 1).then_some(PEPPER);
+        let now = Timestamp::from_seconds(at_second);
+        decide(Some(&self.client), &peppers, request, &self.issuer, now)
+    }
+}
+
+#[test]
+fn the_omitted_scope_is_all_that_the_audience_admits_without_openid() {
+    let case = case();
+    let grant = case.decide(&case.request(), 0).unwrap();
+    assert_eq!((grant.audience.as_str(), grant.scopes.to_string().as_str()), (API, "tools:read"));
+    assert!(!grant.id_token);
+    let for_us = case.request().resource(case.issuer.as_str());
+    assert_eq!(case.decide(&for_us, 0).unwrap().scopes.to_string(), "tools:read agents:read");
+}
+
+#[test]
+fn openid_is_granted_when_asked_for() {
+    let case = case();
+    let grant = case.decide(&case.request().scope("openid tools:read"), 0).unwrap();
+    assert!(grant.id_token);
+    assert_eq!(grant.scopes.to_string(), "openid tools:read");
+}
+
+#[test]
+fn management_scopes_are_granted_for_the_issuer_alone() {
+    let case = case();
+    let asked = case.request().scope("agents:read");
+    assert_eq!(case.decide(&asked, 0), Err(Refusal::ScopeNotAllowed));
+    let asked = case.request().scope("agents:read").resource(case.issuer.as_str());
+    assert!(case.decide(&asked, 0).is_ok());
+}
+
+#[test]
+fn an_agent_with_several_audiences_gets_the_issuer_unless_it_chooses() {
+    let mut case = case();
+    case.client.audiences.push("https://b.example".to_owned());
+    assert_eq!(case.decide(&case.request(), 0).unwrap().audience, case.issuer.as_str());
+    let chosen = case.request().resource("https://b.example");
+    assert_eq!(case.decide(&chosen, 0).unwrap().audience, "https://b.example");
+    let both = case.request().resource("https://b.example").resource(API);
+    assert_eq!(case.decide(&both, 0), Err(Refusal::AudienceUndecided));
+    for other in ["https://evil.example", "https://api.example.com/", "https://API.example.com"] {
+        let other = case.request().resource(other);
+        assert_eq!(case.decide(&other, 0), Err(Refusal::ResourceNotAllowed));
+    }
+}
+
+#[test]
+fn scopes_beyond_the_agents_own_are_refused_and_not_dropped() {
+    let case = case();
+    assert_eq!(case.decide(&case.request().scope("tools:write"), 0), Err(Refusal::ScopeNotAllowed));
+    assert_eq!(case.decide(&case.request().scope("a  b"), 0), Err(Refusal::MalformedScope));
+    assert!(case.decide(&case.request().scope(""), 0).unwrap().scopes.is_empty());
+}
+
+#[test]
+fn a_secret_is_refused_from_its_expiry_on() {
+    let case = case();
+    assert!(case.decide(&case.request(), 999).is_ok());
+    assert_eq!(case.decide(&case.request(), 1000), Err(Refusal::ExpiredSecret));
+}
+
+#[test]
+fn every_doubt_about_the_client_has_one_code() {
+    let mut case = case();
+    let wrong = TokenRequest::client_credentials("x", "aidp_wrong");
+    assert_eq!(case.decide(&wrong, 0), Err(Refusal::WrongSecret));
+    let other =
+        ClientSecret::generate(&case.client.credentials[0].credential_id, &SystemRng).unwrap();
+    let other = TokenRequest::client_credentials("x", other.expose());
+    assert_eq!(case.decide(&other, 0), Err(Refusal::WrongSecret));
+    let nobody = decide(None, &|_| None, &case.request(), &case.issuer, Timestamp::from_seconds(0));
+    assert_eq!(nobody, Err(Refusal::UnknownClient));
+    case.client.agent_status = AgentStatus::Suspended;
+    assert_eq!(case.decide(&case.request(), 0), Err(Refusal::AgentNotActive));
+    case.client.org_status = OrgStatus::Suspended;
+    assert_eq!(case.decide(&case.request(), 0), Err(Refusal::OrgNotActive));
+    // A stranger without the secret does not learn that the agent is suspended.
+    assert_eq!(case.decide(&wrong, 0), Err(Refusal::WrongSecret));
+    for refusal in [
+        Refusal::UnknownClient,
+        Refusal::WrongSecret,
+        Refusal::ExpiredSecret,
+        Refusal::AgentNotActive,
+        Refusal::OrgNotActive,
+    ] {
+        assert_eq!(refusal.code(), ErrorCode::InvalidClient);
+    }
+}

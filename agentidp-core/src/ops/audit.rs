@@ -1,0 +1,72 @@
+//! Reading and verifying an organization's trail.
+
+use crate::audit::{ChainReport, ChainVerifier, Frontier, StoredEntry, log_origin};
+use crate::base::{Cursor, IdError, OrgId, Page, PageRequest};
+use crate::canon;
+use crate::store::instance::LogHead;
+use crate::store::{Scope, StoreError, Tx, audit};
+
+use super::context::Context;
+use super::error::{AuditError, Fault};
+
+/// Rows of a log that are read at a time.
+const ROWS_AT_ONCE: usize = 1000;
+
+/// A page of the trail, in its order.
+pub(crate) fn list(
+    context: &Context,
+    organization: &OrgId,
+    request: &PageRequest,
+) -> Result<Page<StoredEntry>, AuditError> {
+    let from = request.cursor().map_or(Ok(0), |cursor| cursor.as_str().parse::<u64>());
+    let from = from.map_err(|_| AuditError::Cursor(IdError))?;
+    context.store.settle()?;
+    let items = request.items();
+    let scope = Scope::Org(organization.clone());
+    let rows = context.store.read::<_, AuditError>(&scope, |tx| {
+        audit::head(tx)?.ok_or(AuditError::NotFound)?;
+        Ok(audit::rows_from(tx, from, items + 1)?)
+    })?;
+    let next_cursor = rows.get(items).map(|row| Cursor::new(row.seq.to_string()));
+    let entries = rows.iter().take(items).map(|row| canon::from_stored(&row.entry));
+    Ok(Page { items: entries.collect::<Result<_, _>>()?, next_cursor })
+}
+
+/// Verifies the whole trail against itself and its head.
+pub(crate) fn verify(context: &Context, organization: &OrgId) -> Result<ChainReport, AuditError> {
+    context.store.settle()?;
+    let scope = Scope::Org(organization.clone());
+    let origin = log_origin(&context.issuer, organization);
+    context.store.read(&scope, |tx| {
+        let mut verifier = ChainVerifier::new(&origin);
+        let head = audit::head(tx)?.ok_or(AuditError::NotFound)?;
+        push_all(tx, &mut verifier)?;
+        let frontier = Frontier::from_bytes(head.size, &head.frontier).ok();
+        let head = frontier.as_ref().map(|frontier| stored(&head, frontier));
+        Ok(verifier.finish(head))
+    })
+}
+
+fn stored<'a>(head: &'a LogHead, frontier: &'a Frontier) -> (u64, &'a [u8], &'a Frontier) {
+    (head.size, &head.hash, frontier)
+}
+
+fn push_all(tx: &mut dyn Tx, verifier: &mut ChainVerifier) -> Result<(), StoreError> {
+    let mut from = 0;
+    loop {
+        let rows = audit::rows_from(tx, from, ROWS_AT_ONCE)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        from = last.seq + 1;
+        for row in &rows {
+            verifier.push(row.seq, &row.event_id, &row.entry, &row.previous_hash, &row.hash);
+        }
+    }
+}
+
+/// The C2SP verifier key of the organization's log.
+pub(crate) fn verifier_key(context: &Context, organization: &OrgId) -> Result<String, Fault> {
+    let signing = context.signing();
+    let name = log_origin(&context.issuer, organization);
+    let key = signing.audit().ed25519_bytes().ok_or(Fault::MissingKey("audit"))?;
+    Ok(crate::audit::verifier_key(&name, key))
+}

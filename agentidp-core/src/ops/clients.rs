@@ -1,0 +1,88 @@
+//! Clients as they were last read. What is decided on a cached client is checked again by the
+//! statement that writes the decision, so the cache may be stale but never wrong.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::base::{AgentId, Timestamp, limits};
+use crate::model::{Client, ClientCredential};
+use crate::store::instance::PublicIdKind;
+use crate::store::{Scope, Tx, agents, audit, credentials, orgs};
+
+use super::context::Context;
+use super::error::Fault;
+use super::signing::place;
+
+#[derive(Default)]
+pub(super) struct Clients(RwLock<HashMap<AgentId, Arc<Client>>>);
+
+impl Clients {
+    /// The client as it was last read.
+    pub(super) fn cached(&self, id: &AgentId) -> Option<Arc<Client>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Forgets a client that proved stale.
+    pub(super) fn forget(&self, id: &AgentId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    fn keep(&self, client: &Arc<Client>) {
+        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if clients.len() >= limits::CLIENT_CACHE_MAX {
+            clients.clear();
+        }
+        clients.insert(client.agent_id.clone(), Arc::clone(client));
+    }
+}
+
+/// Reads the client of that id, if there is one, and keeps it.
+pub(super) fn read(context: &Context, id: &AgentId) -> Result<Option<Arc<Client>>, Fault> {
+    let Some(organization) = context.organization_of(PublicIdKind::Agent, id.as_str())? else {
+        return Ok(None);
+    };
+    let now = context.now();
+    let scope = Scope::Org(organization);
+    let client = context.store.read(&scope, |tx| read_rows(context, tx, id, now))?.map(Arc::new);
+    if let Some(client) = &client {
+        context.clients.keep(client);
+    }
+    Ok(client)
+}
+
+fn read_rows(
+    context: &Context,
+    tx: &mut dyn Tx,
+    id: &AgentId,
+    now: Timestamp,
+) -> Result<Option<Client>, Fault> {
+    let (Some(org), Some(agent)) = (orgs::get(tx)?, agents::get(tx, id)?) else {
+        return Ok(None);
+    };
+    let mut live = Vec::new();
+    for secret in credentials::live_secrets(tx, id, now)? {
+        let row = secret.credential_id.as_str();
+        let place = place(&org.id, "credentials", "sealed_secret_mac", row);
+        let mac = context.keyring.open(tx, &place, &secret.sealed_secret_mac)?;
+        live.push(ClientCredential {
+            secret_mac: mac.expose().try_into().map_err(|_| Fault::MissingKey("secret"))?,
+            credential_id: secret.credential_id,
+            pepper_version: secret.pepper_version,
+            expires_at: secret.expires_at,
+        });
+    }
+    Ok(Some(Client {
+        token_issued_subscribed: audit::subscribes(tx, super::tokens::ISSUED)?,
+        agent_id: agent.id,
+        organization_id: org.id,
+        did: agent.did,
+        name: agent.name,
+        agent_status: agent.status,
+        org_status: org.status,
+        scopes: agent.scopes,
+        audiences: agent.audiences,
+        credentials: live,
+        agent_version: agent.version,
+        org_version: org.version,
+    }))
+}

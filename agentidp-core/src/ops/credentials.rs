@@ -1,0 +1,97 @@
+//! Credentials.
+
+use crate::base::{AgentId, CredentialId, OrgId, limits};
+use crate::crypto::seal;
+use crate::model::{
+    AgentStatus, ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential,
+    secret_mac,
+};
+use crate::store::credentials::{self, SecretRow};
+use crate::store::orgs::DataKeyPurpose;
+use crate::store::{Scope, Tx, agents};
+
+use super::context::Context;
+use super::error::{CredentialError, Fault};
+use super::journal::{Event, journal, reason};
+use super::signing::place;
+
+/// The type of the event.
+const GENERATED: &str = "credential.generated";
+
+/// Issues a client secret. It is in the answer and nowhere else.
+pub(crate) fn issue(
+    context: &Context,
+    organization: &OrgId,
+    agent: &AgentId,
+    new: NewCredential,
+) -> Result<IssuedCredential, CredentialError> {
+    let now = context.now();
+    let id = CredentialId::generate(&*context.clock, &*context.rng)?;
+    let secret = ClientSecret::generate(&id, &*context.rng)?;
+    let credential = Credential {
+        id,
+        client_id: agent.clone(),
+        status: CredentialStatus::Active,
+        expires_at: new.expires_in.map(|life| now.plus(life)),
+        created_at: now,
+    };
+    let scope = Scope::Org(organization.clone());
+    // A stranger to the organization is told so before any key of it is looked for.
+    let known = context.store.read(&scope, |tx| agents::get(tx, agent))?;
+    if known.is_none() {
+        return Err(CredentialError::NotFound);
+    }
+    let (pepper_version, sealed_secret_mac) = sealed_mac(context, organization, &secret)?;
+    let row = SecretRow { pepper_version, sealed_secret_mac: &sealed_secret_mac };
+    let refusal = context.store.write("issue credential", &scope, |tx| {
+        if let Some(refusal) = refusal(tx, &credential)? {
+            let event = Event::refused(GENERATED, reason(refusal.code())).target(agent.as_str());
+            journal(context, tx, organization, &event)?;
+            return Ok(Some(refusal));
+        }
+        credentials::insert_secret(tx, &credential, &row)?;
+        let mut event = Event::new(GENERATED)
+            .target(agent.as_str())
+            .with("credentialId", credential.id.as_str());
+        if let Some(expires_at) = credential.expires_at {
+            event = event.with("expiresAt", expires_at.to_string());
+        }
+        journal(context, tx, organization, &event)?;
+        Ok::<_, CredentialError>(None)
+    })?;
+    match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(IssuedCredential::new(credential, secret)),
+    }
+}
+
+/// Why the agent may not have one more secret. Counting the change first makes others wait, so that
+/// two cannot both take the last place.
+fn refusal(
+    tx: &mut dyn Tx,
+    credential: &Credential,
+) -> Result<Option<CredentialError>, CredentialError> {
+    let agent = &credential.client_id;
+    if !agents::touch(tx, agent, credential.created_at)? {
+        let known = agents::get(tx, agent)?;
+        let gone = known.is_none_or(|agent| agent.status == AgentStatus::Active);
+        return Ok(Some(if gone { CredentialError::NotFound } else { CredentialError::NotActive }));
+    }
+    let live = credentials::live_secrets(tx, agent, credential.created_at)?.len();
+    let full = live >= limits::LIVE_SECRETS_MAX;
+    Ok(full.then_some(CredentialError::LimitReached(limits::LIVE_SECRETS_MAX)))
+}
+
+/// What is kept of a secret: its MAC under the newest pepper, sealed for its row.
+fn sealed_mac(
+    context: &Context,
+    organization: &OrgId,
+    secret: &ClientSecret,
+) -> Result<(i64, Vec<u8>), Fault> {
+    let (version, pepper) = context.keyring.newest_pepper().ok_or(Fault::MissingKey("pepper"))?;
+    let id = secret.credential_id();
+    let mac = secret_mac(&pepper, organization, id, secret.expose());
+    let key = context.keyring.active(&*context.store, organization, DataKeyPurpose::Credentials)?;
+    let place = place(organization, "credentials", "sealed_secret_mac", id.as_str());
+    Ok((version, seal(&key, &place, &mac, &*context.rng)?))
+}

@@ -1,0 +1,288 @@
+//! What the verbs may answer instead of their result, one enum a family.
+
+use crate::audit::EntryError;
+use crate::base::{EntropyError, IdError};
+use crate::canon::CanonError;
+use crate::crypto::{CryptoError, KekError, SealError};
+use crate::error::ErrorCode;
+use crate::jose::JwkError;
+use crate::model::{Invalid, Refusal};
+use crate::store::StoreError;
+
+/// A failure below the verbs: the database, a key, randomness.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A signature or a key.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// A stored key that we no longer accept.
+    #[error(transparent)]
+    Jwk(#[from] JwkError),
+    /// A sealed value.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// An audit entry.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// Stored JSON.
+    #[error(transparent)]
+    Canon(#[from] CanonError),
+    /// A key that the database should hold is not there.
+    #[error("the {0} key is missing from the database")]
+    MissingKey(&'static str),
+    /// What a decision was made on kept changing while it was being written.
+    #[error("the rows kept changing while the request was decided on")]
+    Contended,
+}
+
+impl Fault {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Fault::Store(error) => error.code(),
+            Fault::Seal(error) => error.code(),
+            Fault::Entropy(_) => ErrorCode::EntropyFailed,
+            Fault::Contended => ErrorCode::Conflict,
+            Fault::Crypto(CryptoError::Entropy(_)) => ErrorCode::EntropyFailed,
+            Fault::Crypto(_) | Fault::Jwk(_) | Fault::Entry(_) | Fault::Canon(_) => {
+                ErrorCode::Internal
+            }
+            Fault::MissingKey(_) => ErrorCode::Internal,
+        }
+    }
+}
+
+/// Lets `?` turn whatever lies below a verb into the family's `Fault`.
+macro_rules! faults_into {
+    ($($family:ident),*) => { $(
+        faults_into!(@each $family: StoreError, CryptoError, JwkError, SealError, EntropyError, EntryError, CanonError);
+    )* };
+    (@each $family:ident: $($below:ident),*) => { $(
+        impl From<$below> for $family {
+            fn from(error: $below) -> $family {
+                $family::Fault(Fault::from(error))
+            }
+        }
+    )* };
+}
+
+faults_into!(OpenError, OrgError, AgentError, CredentialError, TokenError, AuditError);
+
+/// Opening or making an instance failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The configuration breaks a rule.
+    #[error("configuration: {0}")]
+    Config(#[from] Invalid),
+    /// Something that the configuration must say is missing.
+    #[error("configuration: {0} is missing")]
+    ConfigMissing(&'static str),
+    /// There is no instance in the database.
+    #[error("there is no instance in this database yet")]
+    NotInitialized,
+    /// There is an instance in the database already.
+    #[error("there is an instance in this database already")]
+    AlreadyInitialized,
+    /// The database belongs to another instance than the configuration.
+    #[error("the database belongs to another instance: {0}")]
+    Foreign(String),
+    /// The key-encryption key.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A verb on organizations was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrgError {
+    /// A value breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The slug names another organization.
+    #[error("the slug `{0}` is taken")]
+    SlugTaken(String),
+    /// No such organization.
+    #[error("there is no such organization")]
+    NotFound,
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A verb on agents was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// A value breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// No such agent, or no such organization.
+    #[error("there is no such agent in this organization")]
+    NotFound,
+    /// The organization is not active.
+    #[error("the organization is not active")]
+    OrgNotActive,
+    /// The organization has as many agents as it may.
+    #[error("the organization has its {0} agents already")]
+    LimitReached(i64),
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A verb on credentials was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// A value breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// No such agent in the organization.
+    #[error("there is no such agent in this organization")]
+    NotFound,
+    /// The agent is not active.
+    #[error("the agent is not active")]
+    NotActive,
+    /// The agent has as many live secrets as it may.
+    #[error("the agent has its {0} live secrets already")]
+    LimitReached(usize),
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A request for a token was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It was refused. Only what the client may know of the reason is told.
+    #[error("{}", public_reason(.0.code()))]
+    Refused(Refused),
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A refusal, whose true reason is in the audit log and in no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused(ErrorCode);
+
+impl Refused {
+    pub(super) fn new(refusal: Refusal) -> Refused {
+        Refused(refusal.code())
+    }
+
+    /// The row of the error table.
+    pub fn code(self) -> ErrorCode {
+        self.0
+    }
+}
+
+fn public_reason(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::InvalidScope => {
+            "the scope is malformed or not allowed for this client and resource"
+        }
+        ErrorCode::InvalidTarget => "the resource is not one that this client may ask for",
+        _ => "client authentication failed",
+    }
+}
+
+/// A verb on the audit trail was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// No such organization.
+    #[error("there is no such organization")]
+    NotFound,
+    /// The cursor is not one that a page ended with.
+    #[error("the cursor is not one that a page ended with")]
+    Cursor(#[from] IdError),
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl OpenError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            OpenError::Config(_) | OpenError::ConfigMissing(_) => ErrorCode::ConfigInvalid,
+            OpenError::NotInitialized => ErrorCode::NotInitialized,
+            OpenError::AlreadyInitialized => ErrorCode::AlreadyInitialized,
+            OpenError::Foreign(_) => ErrorCode::DatabaseForeign,
+            OpenError::Kek(error) => error.code(),
+            OpenError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+impl OrgError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            OrgError::Invalid(invalid) => invalid.code(),
+            OrgError::SlugTaken(_) => ErrorCode::SlugTaken,
+            OrgError::NotFound => ErrorCode::NotFound,
+            OrgError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+impl AgentError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AgentError::Invalid(invalid) => invalid.code(),
+            AgentError::NotFound => ErrorCode::NotFound,
+            AgentError::OrgNotActive => ErrorCode::NotActive,
+            AgentError::LimitReached(_) => ErrorCode::LimitReached,
+            AgentError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+impl CredentialError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            CredentialError::Invalid(invalid) => invalid.code(),
+            CredentialError::NotFound => ErrorCode::NotFound,
+            CredentialError::NotActive => ErrorCode::NotActive,
+            CredentialError::LimitReached(_) => ErrorCode::LimitReached,
+            CredentialError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+impl TokenError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            TokenError::Refused(refused) => refused.code(),
+            TokenError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+impl AuditError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AuditError::NotFound => ErrorCode::NotFound,
+            AuditError::Cursor(_) => ErrorCode::InvalidInput,
+            AuditError::Fault(fault) => fault.code(),
+        }
+    }
+}

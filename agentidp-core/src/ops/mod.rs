@@ -1,0 +1,21 @@
+//! Floor 5: one verb a function. Each reads, decides, signs and seals, writes, and journals in the
+//! same transaction; what is handed out is handed out after the commit.
+
+pub(crate) mod agents;
+pub(crate) mod audit;
+mod clients;
+mod context;
+pub(crate) mod credentials;
+mod error;
+pub(crate) mod init;
+mod journal;
+mod keyring;
+pub(crate) mod orgs;
+mod refusals;
+mod signing;
+pub(crate) mod tokens;
+
+pub(crate) use context::Context;
+pub use error::{
+    AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused, TokenError,
+};

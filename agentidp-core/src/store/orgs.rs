@@ -1,0 +1,138 @@
+//! Organizations and their data keys.
+
+use crate::base::{DataKeyId, OrgId, Timestamp};
+use crate::model::{Org, OrgStatus, PlanTier, Slug};
+
+use super::instance::PublicIdKind;
+use super::{Row, StoreError, Tx, Value};
+
+const CLAIM_PUBLIC_ID: &str = "INSERT INTO directory (kind, public_id, organization_id)
+    VALUES (?2, ?3, ?1) ON CONFLICT (kind, public_id) DO NOTHING";
+
+/// Makes a public id name the organization. `false` when it names something already.
+pub(crate) fn claim_public_id(
+    tx: &mut dyn Tx,
+    kind: PublicIdKind,
+    public_id: &str,
+) -> Result<bool, StoreError> {
+    let params = [Value::Text(kind.as_str()), Value::Text(public_id)];
+    Ok(tx.execute(CLAIM_PUBLIC_ID, &params)? == 1)
+}
+
+const INSERT: &str = "INSERT INTO organizations
+        (organization_id, slug, name, plan_tier, max_agents, max_tokens_per_month,
+         rate_limit_per_minute, status, version, created_at, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+
+/// Stores a new organization.
+pub(crate) fn insert(tx: &mut dyn Tx, org: &Org) -> Result<(), StoreError> {
+    let params = [
+        Value::Text(org.slug.as_str()),
+        Value::Text(&org.name),
+        Value::Text(org.plan_tier.as_str()),
+        Value::Int(org.max_agents),
+        Value::Int(org.max_tokens_per_month),
+        Value::Int(org.rate_limit_per_minute),
+        Value::Text(org.status.as_str()),
+        Value::Int(org.version),
+        Value::Int(org.created_at.as_micros()),
+        Value::Int(org.updated_at.as_micros()),
+    ];
+    tx.execute(INSERT, &params).map(|_| ())
+}
+
+const GET: &str = "SELECT organization_id, slug, name, plan_tier, max_agents, max_tokens_per_month,
+        rate_limit_per_minute, status, version, created_at, updated_at
+    FROM organizations WHERE organization_id = ?1";
+
+/// The organization of the scope.
+pub(crate) fn get(tx: &mut dyn Tx) -> Result<Option<Org>, StoreError> {
+    tx.tenant_row(GET, &[], read)
+}
+
+fn read(row: &dyn Row) -> Result<Org, StoreError> {
+    Ok(Org {
+        id: row.parsed(0, |text| OrgId::parse(text).ok())?,
+        slug: Slug::stored(row.text(1)?),
+        name: row.text(2)?.to_owned(),
+        plan_tier: row.parsed(3, PlanTier::parse)?,
+        max_agents: row.int(4)?,
+        max_tokens_per_month: row.int(5)?,
+        rate_limit_per_minute: row.int(6)?,
+        status: row.parsed(7, OrgStatus::parse)?,
+        version: row.int(8)?,
+        created_at: Timestamp::from_micros(row.int(9)?),
+        updated_at: Timestamp::from_micros(row.int(10)?),
+    })
+}
+
+/// What a data key seals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum DataKeyPurpose {
+    /// Private keys held for agents; under `system`, the instance's signing keys.
+    Keys,
+    /// MACs of client secrets; under `system`, their peppers.
+    Credentials,
+    /// Personal values that audit entries commit to.
+    Disclosures,
+}
+
+impl DataKeyPurpose {
+    /// All purposes: an organization gets a key for each.
+    pub(crate) const ALL: [DataKeyPurpose; 3] =
+        [DataKeyPurpose::Keys, DataKeyPurpose::Credentials, DataKeyPurpose::Disclosures];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            DataKeyPurpose::Keys => "keys",
+            DataKeyPurpose::Credentials => "credentials",
+            DataKeyPurpose::Disclosures => "disclosures",
+        }
+    }
+
+    fn parse(text: &str) -> Option<DataKeyPurpose> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == text)
+    }
+}
+
+/// A data key, wrapped by the instance's root key.
+pub(crate) struct DataKeyRow {
+    pub(crate) id: DataKeyId,
+    pub(crate) purpose: DataKeyPurpose,
+    pub(crate) active: bool,
+    pub(crate) wrapped_key: Vec<u8>,
+}
+
+const INSERT_DATA_KEY: &str = "INSERT INTO data_keys
+        (organization_id, data_key_id, purpose, state, wrapped_key, created_at)
+    VALUES (?1, ?2, ?3, 'active', ?4, ?5)";
+
+/// Stores a data key as the active one of its purpose.
+pub(crate) fn insert_data_key(
+    tx: &mut dyn Tx,
+    row: &DataKeyRow,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let params = [
+        Value::Text(row.id.as_str()),
+        Value::Text(row.purpose.as_str()),
+        Value::Blob(&row.wrapped_key),
+        Value::Int(now.as_micros()),
+    ];
+    tx.execute(INSERT_DATA_KEY, &params).map(|_| ())
+}
+
+const DATA_KEYS: &str = "SELECT organization_id, data_key_id, purpose, state, wrapped_key
+    FROM data_keys WHERE organization_id = ?1 AND state <> 'destroyed'";
+
+/// The organization's data keys that still open anything.
+pub(crate) fn data_keys(tx: &mut dyn Tx) -> Result<Vec<DataKeyRow>, StoreError> {
+    tx.tenant_rows(DATA_KEYS, &[], |row| {
+        Ok(DataKeyRow {
+            id: row.parsed(1, |text| DataKeyId::parse(text).ok())?,
+            purpose: row.parsed(2, DataKeyPurpose::parse)?,
+            active: row.text(3)? == "active",
+            wrapped_key: row.blob(4)?.to_vec(),
+        })
+    })
+}

@@ -1,0 +1,96 @@
+//! Our side: tokens issued through the library, each answered after its durable commit.
+
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use agentidp_core::{
+    Alg, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, PlanTier, TokenRequest,
+};
+
+use crate::per_second;
+use crate::timing::Sample;
+
+const API: &str = "https://api.example.com";
+/// Agents that the callers act for.
+const AGENTS: usize = 16;
+
+/// An instance with agents, ready to be measured.
+pub(crate) struct Bed {
+    idp: Idp,
+    clients: Vec<(String, String)>,
+}
+
+impl Bed {
+    pub(crate) fn sqlite(home: &Path, alg: Alg) -> Bed {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = NEXT.fetch_add(1, Ordering::Relaxed);
+        let config = Config::sqlite(home.join(format!("{name}.db")));
+        Self::open(config.kek(KekSource::file(home.join("kek.key"))), alg)
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn postgres(url: &str, alg: Alg) -> Bed {
+        let url = crate::postgres::fresh_database(url);
+        let kek = std::env::temp_dir().join(format!("agentidp-bench-{}.key", std::process::id()));
+        Self::open(Config::postgres(url).kek(KekSource::file(kek)), alg)
+    }
+
+    fn open(config: Config, alg: Alg) -> Bed {
+        let idp = Idp::open(config.issuer("https://idp.example.com").token_alg(alg));
+        let idp = idp.expect("an instance");
+        let org = idp.create_org(NewOrg::new("bench").plan(PlanTier::Enterprise)).expect("an org");
+        let org = idp.org(&org.id);
+        let clients = (0..AGENTS).map(|n| {
+            let agent = NewAgent::new(format!("agent {n}")).scope("tools:read").audience(API);
+            let agent = org.register_agent(agent).expect("an agent");
+            let credential = org.issue_credential(&agent.id, NewCredential::default());
+            (agent.id.to_string(), credential.expect("a credential").secret().to_owned())
+        });
+        Bed { clients: clients.collect(), idp }
+    }
+
+    fn request(&self, caller: usize) -> TokenRequest {
+        let (id, secret) = self.clients.get(caller % AGENTS).expect("a client");
+        TokenRequest::client_credentials(id, secret.as_str()).scope("tools:read")
+    }
+
+    /// `callers` threads that each ask for a token as soon as they have the last one.
+    pub(crate) fn issue(&self, callers: usize, seconds: f64) -> Sample {
+        for client in 0..AGENTS {
+            self.idp.token(&self.request(client)).expect("a token");
+        }
+        let start_line = Barrier::new(callers + 1);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..callers)
+                .map(|caller| {
+                    let (request, start_line) = (self.request(caller), &start_line);
+                    scope.spawn(move || {
+                        start_line.wait();
+                        let start = Instant::now();
+                        let mut durations = Vec::new();
+                        while start.elapsed().as_secs_f64() < seconds {
+                            let began = Instant::now();
+                            self.idp.token(&request).expect("a token");
+                            durations.push(began.elapsed());
+                        }
+                        durations
+                    })
+                })
+                .collect();
+            start_line.wait();
+            let start = Instant::now();
+            let all = threads.into_iter().flat_map(|thread| thread.join().expect("a caller"));
+            let all = all.collect();
+            Sample::of(all, start.elapsed())
+        })
+    }
+
+    /// Verifications a second of one thread.
+    pub(crate) fn verify(&self, seconds: f64) -> f64 {
+        let token = self.idp.token(&self.request(0)).expect("a token").access_token;
+        let verifier = self.idp.verifier();
+        per_second(seconds, || verifier.verify_access_token(&token, API).map_or(0, |_| 1))
+    }
+}

@@ -1,0 +1,80 @@
+//! `cargo run --release -p agentidp-bench`: durable issuance and verification as ratios to what the
+//! same machine can do at most, measured in the same run. `AGENTIDP_BENCH_SECONDS` sets the length of
+//! a row; the words `EdDSA`, `ES256` and numbers of callers pick rows: `-- EdDSA 64`.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot go on says so and ends"
+)]
+
+mod issuance;
+mod limits;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod timing;
+
+use agentidp_core::Alg;
+use issuance::Bed;
+use timing::{Sample, per_second};
+
+/// Callers that issue at the same time.
+const CALLERS: [usize; 4] = [1, 8, 64, 256];
+
+fn main() {
+    let seconds = std::env::var("AGENTIDP_BENCH_SECONDS").ok().and_then(|s| s.parse().ok());
+    let seconds: f64 = seconds.unwrap_or(3.0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let home = tempfile::tempdir().expect("a directory for the databases");
+    println!("{cores} cores, {seconds} s a row; rates are per second\n");
+
+    let lone = limits::sqlite(home.path(), 1, seconds);
+    let grouped = limits::sqlite(home.path(), 128, seconds);
+    println!("raw SQLite FULL, 4 rows an issuance: {lone:.0} one a commit, {grouped:.0} 128 a commit\n");
+
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let picked = |name: &str, among: &[String]| {
+        !words.iter().any(|word| among.contains(word)) || words.iter().any(|word| word == name)
+    };
+    let algs = [Alg::EdDsa, Alg::Es256].map(|alg| alg.to_string());
+    let counts = CALLERS.map(|callers| callers.to_string());
+    for alg in [Alg::EdDsa, Alg::Es256] {
+        if !picked(alg.as_str(), &algs) {
+            continue;
+        }
+        let callers = || CALLERS.into_iter().filter(|count| picked(&count.to_string(), &counts));
+        let sign = limits::sign(alg, seconds);
+        let verify = limits::verify(alg, seconds);
+        let limit = cores as f64 / (1.0 / sign + 1.0 / grouped);
+        println!("## {alg}: raw sign {sign:.0}, raw verify {verify:.0}, limit of issuance {limit:.0}\n");
+        println!("| SQLite FULL | tokens/s | of the limit | p50 ms | p99 ms |\n|---|---|---|---|---|");
+        for callers in callers() {
+            let bed = Bed::sqlite(home.path(), alg);
+            let sample = bed.issue(callers, seconds);
+            let of = if callers == 1 { sample.rate / lone } else { sample.rate / limit };
+            let of_what = if callers == 1 { " (of the lone-commit rate)" } else { "" };
+            row(&format!("{callers} callers"), &sample, &format!("{:.0} %{of_what}", of * 100.0));
+        }
+        let bed = Bed::sqlite(home.path(), alg);
+        let ours = bed.verify(seconds);
+        println!("| verification, 1 thread | {ours:.0} | {:.0} % of raw | | |\n", 100.0 * ours / verify);
+        #[cfg(feature = "postgres")]
+        if let Ok(url) = std::env::var("AGENTIDP_BENCH_POSTGRES_URL") {
+            println!("| PostgreSQL | tokens/s | of raw | p50 ms | p99 ms |\n|---|---|---|---|---|");
+            for callers in callers() {
+                let raw = postgres::raw(&url, callers, seconds);
+                let sample = Bed::postgres(&url, alg).issue(callers, seconds);
+                let of = format!("{:.0} % of {raw:.0}", 100.0 * sample.rate / raw);
+                row(&format!("{callers} callers"), &sample, &of);
+            }
+            println!();
+        }
+    }
+    println!("peak memory {} MB", timing::peak_memory_megabytes());
+}
+
+fn row(name: &str, sample: &Sample, of: &str) {
+    println!(
+        "| {name} | {:.0} | {of} | {:.2} | {:.2} |",
+        sample.rate, sample.p50_ms, sample.p99_ms
+    );
+}

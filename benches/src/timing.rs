@@ -1,0 +1,50 @@
+//! Loops against the clock.
+
+use std::time::{Duration, Instant};
+
+/// What a run with several callers came to.
+pub(crate) struct Sample {
+    pub(crate) rate: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+impl Sample {
+    /// The sample of these single durations, taken over `elapsed` by all callers together.
+    pub(crate) fn of(mut durations: Vec<Duration>, elapsed: Duration) -> Sample {
+        durations.sort_unstable();
+        let at = |share: f64| {
+            let index = (durations.len() as f64 * share) as usize;
+            durations.get(index).map_or(0.0, |duration| duration.as_secs_f64() * 1000.0)
+        };
+        Sample {
+            rate: durations.len() as f64 / elapsed.as_secs_f64(),
+            p50_ms: at(0.5),
+            p99_ms: at(0.99),
+        }
+    }
+}
+
+/// How often `work` runs in a second on one thread, after a short warm-up. The median of three.
+pub(crate) fn per_second(seconds: f64, mut work: impl FnMut() -> usize) -> f64 {
+    let mut rates: Vec<f64> = (0..4)
+        .map(|_| {
+            let start = Instant::now();
+            let mut done = 0;
+            while start.elapsed().as_secs_f64() < seconds / 4.0 {
+                done += work();
+            }
+            done as f64 / start.elapsed().as_secs_f64()
+        })
+        .skip(1)
+        .collect();
+    rates.sort_unstable_by(f64::total_cmp);
+    rates.get(1).copied().unwrap_or_default()
+}
+
+/// The process's peak resident memory.
+pub(crate) fn peak_memory_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
+}
