@@ -10,7 +10,7 @@ use agentidp_core::{
 };
 
 use crate::per_second;
-use crate::timing::Sample;
+use crate::timing::{Sample, cpu_seconds};
 
 const API: &str = "https://api.example.com";
 /// Agents that the callers act for.
@@ -80,10 +80,10 @@ impl Bed {
                 })
                 .collect();
             start_line.wait();
-            let start = Instant::now();
+            let (start, cpu) = (Instant::now(), cpu_seconds());
             let all = threads.into_iter().flat_map(|thread| thread.join().expect("a caller"));
             let all = all.collect();
-            Sample::of(all, start.elapsed())
+            Sample::of(all, start.elapsed(), cpu_seconds() - cpu)
         })
     }
 

@@ -45,7 +45,10 @@ pub(crate) fn sqlite(home: &Path, group: usize, seconds: f64) -> f64 {
     let mut next = 0u64;
     per_second(seconds, || {
         let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
-            connection.prepare_cached(sql).and_then(|mut s| s.execute(params)).expect("a statement");
+            connection
+                .prepare_cached(sql)
+                .and_then(|mut s| s.execute(params))
+                .expect("a statement");
         };
         run("BEGIN IMMEDIATE", &[]);
         for _ in 0..group {
@@ -54,7 +57,10 @@ pub(crate) fn sqlite(home: &Path, group: usize, seconds: f64) -> f64 {
             run("INSERT INTO audit (entry, hash) VALUES (?1, ?2)", &[&entry, &&hash[..]]);
             run("INSERT INTO outbox VALUES (?1, ?2)", &[&id, &payload]);
             run("INSERT INTO token VALUES (?1, ?2)", &[&id, &"agent"]);
-            run("INSERT INTO usage VALUES (?1, 1) ON CONFLICT (org) DO UPDATE SET count = count + 1", &[&"org"]);
+            run(
+                "INSERT INTO usage VALUES (?1, 1) ON CONFLICT (org) DO UPDATE SET count = count + 1",
+                &[&"org"],
+            );
         }
         run("COMMIT", &[]);
         group

@@ -7,11 +7,13 @@ pub(crate) struct Sample {
     pub(crate) rate: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    pub(crate) cpu_us: f64,
 }
 
 impl Sample {
-    /// The sample of these single durations, taken over `elapsed` by all callers together.
-    pub(crate) fn of(mut durations: Vec<Duration>, elapsed: Duration) -> Sample {
+    /// The sample of these single durations, taken over `elapsed` by all callers together, which
+    /// cost `cpu_seconds` of the processor.
+    pub(crate) fn of(mut durations: Vec<Duration>, elapsed: Duration, cpu_seconds: f64) -> Sample {
         durations.sort_unstable();
         let at = |share: f64| {
             let index = (durations.len() as f64 * share) as usize;
@@ -21,6 +23,7 @@ impl Sample {
             rate: durations.len() as f64 / elapsed.as_secs_f64(),
             p50_ms: at(0.5),
             p99_ms: at(0.99),
+            cpu_us: cpu_seconds * 1e6 / durations.len().max(1) as f64,
         }
     }
 }
@@ -42,9 +45,20 @@ pub(crate) fn per_second(seconds: f64, mut work: impl FnMut() -> usize) -> f64 {
     rates.get(1).copied().unwrap_or_default()
 }
 
+/// Processor time that this process has used, in all its threads.
+pub(crate) fn cpu_seconds() -> f64 {
+    /// Ticks a second in `/proc`, on every Linux that we know.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
 /// The process's peak resident memory.
 pub(crate) fn peak_memory_megabytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
+    peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
+        / 1024
 }

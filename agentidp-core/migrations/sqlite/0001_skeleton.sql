@@ -110,7 +110,8 @@ CREATE TABLE peppers (
     created_at INTEGER NOT NULL
 ) STRICT;
 
--- Audit entries that are committed but not numbered yet. On SQLite it is empty after each commit.
+-- Audit entries that are committed but not numbered yet. On SQLite always empty: a writing connection
+-- keeps them in memory until the commit that numbers them.
 CREATE TABLE audit_pending (
     organization_id TEXT NOT NULL,
     event_id TEXT NOT NULL,

@@ -8,7 +8,7 @@ use crate::crypto::Alg;
 use crate::model::{Client, Grant, Refusal, TokenRequest, TokenResponse, decide, expiry};
 use crate::oidc::{AccessTokenClaims, IdTokenClaims, at_hash};
 use crate::store::credentials::{self, Basis};
-use crate::store::{Scope, audit};
+use crate::store::{Scope, StoreError, audit};
 
 use super::clients;
 use super::context::Context;
@@ -80,22 +80,23 @@ fn grant_token(
     let entry = event.entry(&log, &event_id, now).to_bytes()?;
     let basis = Basis {
         org_version: client.org_version,
-        agent_id: &client.agent_id,
+        agent_id: client.agent_id.clone(),
         agent_version: client.agent_version,
-        kid,
+        kid: kid.to_owned(),
     };
     let delivery = client
         .token_issued_subscribed
         .then(|| event.payload(&client.organization_id, now))
         .transpose()?;
     let scope = Scope::Org(client.organization_id.clone());
-    let recorded = context.store.write::<_, TokenError>("issue token", &scope, |tx| {
-        let stands = credentials::issue_token(tx, &event_id, &entry, &basis)?;
-        if let (true, Some(payload)) = (stands, &delivery) {
-            audit::enqueue(tx, &event_id, ISSUED, payload, now.as_micros())?;
-        }
-        Ok(stands)
-    })?;
+    let recorded =
+        context.store.write_owned::<_, StoreError>("issue token", &scope, move |tx| {
+            let stands = credentials::issue_token(tx, &event_id, &entry, &basis)?;
+            if let (true, Some(payload)) = (stands, &delivery) {
+                audit::enqueue(tx, &event_id, ISSUED, payload, now.as_micros())?;
+            }
+            Ok(stands)
+        })?;
     Ok(recorded.then_some(response))
 }
 

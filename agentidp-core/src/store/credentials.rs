@@ -67,20 +67,19 @@ pub(crate) fn live_secrets(
 }
 
 /// What the decision to issue a token was made on.
-pub(crate) struct Basis<'a> {
+pub(crate) struct Basis {
     pub(crate) org_version: i64,
-    pub(crate) agent_id: &'a AgentId,
+    pub(crate) agent_id: AgentId,
     pub(crate) agent_version: i64,
-    pub(crate) kid: &'a str,
+    pub(crate) kid: String,
 }
 
+// Scalar subqueries and not a join: SQLite prepares the join anew at each execution.
 const ISSUE_TOKEN: &str = "INSERT INTO audit_pending (organization_id, event_id, entry)
-    SELECT o.organization_id, ?2, ?3
-    FROM organizations o
-    JOIN agents a ON a.organization_id = o.organization_id
-    JOIN signing_keys k ON k.kid = ?7
-    WHERE o.organization_id = ?1 AND o.version = ?4
-        AND a.agent_id = ?5 AND a.version = ?6 AND k.state = 'current'";
+    SELECT ?1, ?2, ?3
+    WHERE (SELECT version FROM organizations WHERE organization_id = ?1) = ?4
+        AND (SELECT version FROM agents WHERE organization_id = ?1 AND agent_id = ?5) = ?6
+        AND (SELECT state FROM signing_keys WHERE kid = ?7) = 'current'";
 
 /// Records that a token is issued, if all that the decision was made on still stands. One statement
 /// reads and writes, so a revocation that committed before it wins.
@@ -88,7 +87,7 @@ pub(crate) fn issue_token(
     tx: &mut dyn Tx,
     event_id: &EventId,
     entry: &str,
-    basis: &Basis<'_>,
+    basis: &Basis,
 ) -> Result<bool, StoreError> {
     let params = [
         Value::Text(event_id.as_str()),
@@ -96,7 +95,7 @@ pub(crate) fn issue_token(
         Value::Int(basis.org_version),
         Value::Text(basis.agent_id.as_str()),
         Value::Int(basis.agent_version),
-        Value::Text(basis.kid),
+        Value::Text(&basis.kid),
     ];
     Ok(tx.execute(ISSUE_TOKEN, &params)? == 1)
 }

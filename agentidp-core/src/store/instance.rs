@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use crate::audit::Hash;
 use crate::base::OrgId;
 
-use super::{StoreError, Tx, Value};
+use super::{Row, StoreError, Tx, Value};
 
 /// What a public id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,27 +47,62 @@ pub(super) struct PendingEntry {
     pub(super) entry: String,
 }
 
+/// Who else may be writing pending entries while they are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Nobody: the entries are those of the transaction itself.
+    #[cfg(feature = "sqlite")]
+    None,
+    /// Other transactions, which commit when they like.
+    #[cfg(feature = "postgres")]
+    Others,
+}
+
+// The limit is `limits::SEQUENCE_BATCH_MAX`, written out: SQLite prepares a statement anew whenever a
+// parameter of its LIMIT is bound.
+#[cfg(feature = "postgres")]
 const TAKE_PENDING: &str = "DELETE FROM audit_pending
     WHERE (organization_id, event_id) IN
         (SELECT organization_id, event_id FROM audit_pending
-         ORDER BY organization_id, event_id LIMIT ?1)
+         ORDER BY organization_id, event_id LIMIT 1024)
     RETURNING organization_id, event_id, entry";
 
-/// Takes up to `limit` pending entries out of the table, ordered by organization and event.
-pub(super) fn take_pending(tx: &mut dyn Tx, limit: usize) -> Result<Vec<PendingEntry>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut taken = tx.rows(TAKE_PENDING, &[Value::Int(limit)], |row| {
-        Ok(PendingEntry {
-            organization_id: row.text(0)?.to_owned(),
-            event_id: row.text(1)?.to_owned(),
-            entry: row.text(2)?.to_owned(),
-        })
-    })?;
-    // RETURNING promises no order.
+#[cfg(feature = "sqlite")]
+const ALL_PENDING: &str = "SELECT organization_id, event_id, entry FROM audit_pending";
+
+#[cfg(feature = "sqlite")]
+const FORGET_ALL_PENDING: &str = "DELETE FROM audit_pending";
+
+/// Takes pending entries out of the table, ordered by organization and event.
+pub(super) fn take_pending(
+    tx: &mut dyn Tx,
+    company: Company,
+) -> Result<Vec<PendingEntry>, StoreError> {
+    let mut taken = match company {
+        #[cfg(feature = "postgres")]
+        Company::Others => tx.rows(TAKE_PENDING, &[], read_pending)?,
+        #[cfg(feature = "sqlite")]
+        Company::None => {
+            let all = tx.rows(ALL_PENDING, &[], read_pending)?;
+            if !all.is_empty() {
+                tx.execute(FORGET_ALL_PENDING, &[])?;
+            }
+            all
+        }
+    };
+    // Neither statement promises an order.
     taken.sort_unstable_by(|a, b| {
         (&a.organization_id, &a.event_id).cmp(&(&b.organization_id, &b.event_id))
     });
     Ok(taken)
+}
+
+fn read_pending(row: &dyn Row) -> Result<PendingEntry, StoreError> {
+    Ok(PendingEntry {
+        organization_id: row.text(0)?.to_owned(),
+        event_id: row.text(1)?.to_owned(),
+        entry: row.text(2)?.to_owned(),
+    })
 }
 
 /// The end of a log.

@@ -24,4 +24,4 @@ pub use error::StoreError;
 pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use tx::{Body, EachRow, Kind, Row, Scope, Store, Tx, Value, Verdict};
+pub use tx::{Body, EachRow, Kind, OwnedBody, Row, Scope, Store, Tx, Value, Verdict};

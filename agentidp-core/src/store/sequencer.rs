@@ -5,15 +5,16 @@
 //! queue behind the head of its log.
 
 use crate::audit::{Frontier, Hash, chain_hash, leaf_hash};
-use crate::base::limits;
 
-use super::{StoreError, Tx, instance};
+use super::instance::{self, Company};
+use super::{StoreError, Tx};
 
-/// Numbers the pending entries, at most [`limits::SEQUENCE_BATCH_MAX`], and tells how many.
+/// Numbers pending entries, at most `limits::SEQUENCE_BATCH_MAX` where others write beside us, and
+/// tells how many.
 ///
 /// The caller sees to it that nobody else does so at the same time.
-pub(super) fn run(tx: &mut dyn Tx) -> Result<usize, StoreError> {
-    let pending = instance::take_pending(tx, limits::SEQUENCE_BATCH_MAX)?;
+pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError> {
+    let pending = instance::take_pending(tx, company)?;
     for entries in pending.chunk_by(|a, b| a.organization_id == b.organization_id) {
         append(tx, entries)?;
     }

@@ -1,5 +1,7 @@
 //! The waist: a store runs named closures in transactions; a transaction executes and queries.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use crate::base::OrgId;
 
 use super::StoreError;
@@ -212,6 +214,9 @@ pub enum Verdict {
 /// The work of one transaction. It may run more than once; only its last run counts.
 pub type Body<'a> = dyn FnMut(&mut dyn Tx) -> Verdict + 'a;
 
+/// The work of one transaction that any thread may do.
+pub type OwnedBody = dyn FnMut(&mut dyn Tx) -> Verdict + Send;
+
 /// A database. Two methods do all the work; a fault injector around them is a page of code.
 ///
 /// A body must not call the store again: the transaction it runs in would wait for itself.
@@ -227,6 +232,20 @@ pub trait Store: Send + Sync {
         scope: &Scope,
         body: &mut Body<'_>,
     ) -> Result<(), StoreError>;
+
+    /// As [`write_tx`](Self::write_tx), for a body that borrows nothing: a store that groups commits
+    /// may run it in another caller's thread, which spares a hand-over for each.
+    ///
+    /// # Errors
+    /// As [`write_tx`](Self::write_tx).
+    fn write_owned_tx(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        mut body: Box<OwnedBody>,
+    ) -> Result<(), StoreError> {
+        self.write_tx(name, scope, &mut *body)
+    }
 
     /// Runs `body` in a transaction that reads one state of the database and writes nothing.
     ///
@@ -258,6 +277,30 @@ impl dyn Store + '_ {
         let mut answer = None;
         self.write_tx(name, scope, &mut |tx| verdict(&mut answer, work(tx)))?;
         answer.unwrap_or(Err(E::from(StoreError::NotRun)))
+    }
+
+    /// As [`write`](Self::write), for `work` that borrows nothing and is asked for often.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_owned<T, E>(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        mut work: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let answer = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&answer);
+        let body = move |tx: &mut dyn Tx| {
+            verdict(&mut slot.lock().unwrap_or_else(PoisonError::into_inner), work(tx))
+        };
+        self.write_owned_tx(name, scope, Box::new(body))?;
+        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.take().unwrap_or(Err(E::from(StoreError::NotRun)))
     }
 
     /// Runs `work` over one unchanging state of the database.

@@ -122,6 +122,15 @@ pub(super) fn open_reader(location: &Location) -> Result<(Connection, ScopeCell)
     Ok((connection, scope))
 }
 
+/// Pending audit entries live only as long as the transaction that numbers them, so on a writing
+/// connection they are kept in memory: a TEMP table takes the name of the one in the file, which
+/// spares the log their pages.
+const PENDING_IN_MEMORY: &str = "CREATE TEMP TABLE audit_pending (
+    organization_id TEXT NOT NULL, event_id TEXT NOT NULL, entry TEXT NOT NULL) STRICT;
+CREATE TEMP TRIGGER wall_insert_pending BEFORE INSERT ON temp.audit_pending
+FOR EACH ROW WHEN NOT scope_owns(NEW.organization_id)
+BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;";
+
 /// Builds the third wall on a writing connection: TEMP triggers, which no other program's schema
 /// holds, so that another tool may still repair the file.
 pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreError> {
@@ -135,7 +144,10 @@ pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreErro
              CREATE TEMP TRIGGER wall_delete_{table} BEFORE DELETE {on} {predicate}(OLD.organization_id) {refuse}"
         )
     })?;
-    connection.execute_batch(&triggers).map_err(|error| failure::opening(&error))
+    connection
+        .execute_batch(&triggers)
+        .and_then(|()| connection.execute_batch(PENDING_IN_MEMORY))
+        .map_err(|error| failure::opening(&error))
 }
 
 fn prepare(connection: &mut Connection) -> Result<(), StoreError> {

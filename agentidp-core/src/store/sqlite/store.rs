@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::store::{Body, Scope, Store, StoreError, Verdict, migrate};
+use crate::store::{Body, OwnedBody, Scope, Store, StoreError, Verdict, migrate};
 
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
@@ -101,6 +101,15 @@ impl Store for SqliteStore {
         body: &mut Body<'_>,
     ) -> Result<(), StoreError> {
         self.writer.write(scope, body)
+    }
+
+    fn write_owned_tx(
+        &self,
+        _name: &'static str,
+        scope: &Scope,
+        body: Box<OwnedBody>,
+    ) -> Result<(), StoreError> {
+        self.writer.write_owned(scope, body)
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {

@@ -8,6 +8,8 @@
 //! Some failures (a full disk, an I/O error) make SQLite roll back the whole transaction, the
 //! closures of others with it. Those run again, each in a transaction of its own, so that one
 //! caller's failure is never another's.
+//!
+//! Closures that own what they need take the shorter way of [`combine`](super::combine).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +19,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::base::{limits, pause};
-use crate::store::{Body, Scope, StoreError, Verdict, sequencer};
+use crate::store::{Body, OwnedBody, Scope, StoreError, Verdict, instance, sequencer};
 
+use super::combine::{Queue, Ticket, Turn};
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
 use super::tx::SqliteTx;
@@ -30,20 +33,21 @@ pub(super) struct Writer {
     open: Mutex<OpenWriter>,
     /// Callers that want the connection and do not have it.
     waiting: AtomicUsize,
+    queue: Queue,
 }
 
 impl Writer {
     pub(super) fn open(location: &Location) -> Result<Writer, StoreError> {
         let (connection, scope) = connection::open_writer(location)?;
         let open = OpenWriter { connection, scope, batch: None, data_version: None, shared: false };
-        Ok(Writer { open: Mutex::new(open), waiting: AtomicUsize::new(0) })
+        Ok(Writer { open: Mutex::new(open), waiting: AtomicUsize::new(0), queue: Queue::default() })
     }
 
     /// Lends the bare connection, outside any transaction: for migrations and for a reader that
     /// must not run beside a commit.
     pub(super) fn with_connection<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
         let mut open = self.lock();
-        open.commit();
+        let _ = open.commit();
         work(&mut open.connection)
     }
 
@@ -57,11 +61,53 @@ impl Writer {
         }
     }
 
+    /// As [`write`](Self::write), for a closure that any thread may run.
+    pub(super) fn write_owned(
+        &self,
+        scope: &Scope,
+        body: Box<OwnedBody>,
+    ) -> Result<(), StoreError> {
+        let (ticket, leads) = self.queue.join(scope, body);
+        let mut turn = if leads { Turn::Lead } else { ticket.wait() };
+        loop {
+            turn = match turn {
+                Turn::Lead => {
+                    self.lead();
+                    ticket.wait()
+                }
+                Turn::RunAlone => {
+                    let mut body = ticket.body();
+                    return match self.join(scope, &mut **body, Company::Alone) {
+                        Answer::Final(result) => result,
+                        Answer::RunAlone => Err(StoreError::NotRun),
+                    };
+                }
+                Turn::Answered(result) => return result,
+                Turn::Panicked(payload) => resume_unwind(payload),
+                Turn::Wait => ticket.wait(),
+            };
+        }
+    }
+
+    /// Runs the closures of all that wait, commits, hands the lead on and gives everybody their
+    /// answer.
+    fn lead(&self) {
+        let mut open = self.lock();
+        let tickets = self.queue.take();
+        let turns = open.run_tickets(&tickets);
+        drop(open);
+        // The next leader first: it works while we wake the others.
+        self.queue.pass_on();
+        for (ticket, turn) in tickets.iter().zip(turns) {
+            ticket.tell(turn);
+        }
+    }
+
     /// Takes part in a batch, or makes one of its own.
     fn join(&self, scope: &Scope, body: &mut Body<'_>, company: Company) -> Answer {
         let mut open = self.lock();
         if company == Company::Alone {
-            open.commit();
+            let _ = open.commit();
         }
         let batch = match open.batch() {
             Ok(batch) => batch,
@@ -78,7 +124,7 @@ impl Writer {
             || open.members() >= limits::GROUP_COMMIT_MAX
             || self.waiting.load(Ordering::SeqCst) == 0;
         if last {
-            open.commit();
+            let _ = open.commit();
         }
         drop(open);
         let answer = batch.wait(company);
@@ -100,7 +146,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Nobody can be inside a batch any more: each caller borrows the writer until its answer.
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
-        open.commit();
+        let _ = open.commit();
     }
 }
 
@@ -184,24 +230,53 @@ impl OpenWriter {
         }
     }
 
+    /// Runs the closures of `tickets` and commits; what each owner is to do about it.
+    fn run_tickets(&mut self, tickets: &[Arc<Ticket>]) -> Vec<Turn> {
+        if let Err(error) = self.batch() {
+            return tickets.iter().map(|_| Turn::Answered(Err(error.clone()))).collect();
+        }
+        let mut ran = Vec::with_capacity(tickets.len());
+        for ticket in tickets {
+            ran.push(match self.run(&ticket.scope, &mut **ticket.body()) {
+                Ran::Done => Turn::Answered(Ok(())),
+                Ran::Panicked(Payload(payload)) => Turn::Panicked(payload),
+                Ran::TransactionLost(error) => return self.lost(tickets, &error),
+            });
+        }
+        match self.commit() {
+            Ok(()) => ran,
+            Err(error) => answers_of_lost(tickets.len(), &error),
+        }
+    }
+
+    /// The batch is gone, with the closures of this leader and perhaps of others.
+    fn lost(&mut self, tickets: &[Arc<Ticket>], error: &StoreError) -> Vec<Turn> {
+        let members = self.give_up();
+        answers_of_lost(members.max(tickets.len()), error).into_iter().take(tickets.len()).collect()
+    }
+
     fn members(&self) -> usize {
         self.batch.as_ref().map_or(0, |batch| batch.members.load(Ordering::Relaxed))
     }
 
     /// Numbers the batch's audit entries, commits, and gives everybody their answer.
-    fn commit(&mut self) {
-        let Some(batch) = self.batch.take() else { return };
+    fn commit(&mut self) -> Result<(), StoreError> {
+        let Some(batch) = self.batch.take() else { return Ok(()) };
         self.scope.set(Some(&Scope::Instance));
-        let numbered = sequencer::run(&mut SqliteTx::new(&self.connection, &Scope::Instance));
+        let numbered = sequencer::run(
+            &mut SqliteTx::new(&self.connection, &Scope::Instance),
+            instance::Company::None,
+        );
         self.scope.set(None);
         let result = numbered.and_then(|_| self.statement("COMMIT"));
         if result.is_err() && !self.connection.is_autocommit() {
             let _ = self.statement("ROLLBACK");
         }
-        batch.finish(match result {
+        batch.finish(match &result {
             Ok(()) => Outcome::Committed,
-            Err(error) => Outcome::Failed(error),
+            Err(error) => Outcome::Failed(error.clone()),
         });
+        result
     }
 
     /// Ends a batch whose transaction SQLite has rolled back; tells how many took part.
@@ -224,6 +299,14 @@ impl OpenWriter {
             .map(|_| ())
             .map_err(|error| failure::failing(&error))
     }
+}
+
+/// What `members` owners of a lost batch are to do: who was alone has its answer.
+fn answers_of_lost(members: usize, error: &StoreError) -> Vec<Turn> {
+    if members == 1 {
+        return vec![Turn::Answered(Err(error.clone()))];
+    }
+    (0..members).map(|_| Turn::RunAlone).collect()
 }
 
 /// The callers that share one commit.

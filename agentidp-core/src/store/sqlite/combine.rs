@@ -1,0 +1,113 @@
+//! Group commit for closures that own what they need: one caller runs the closures of all.
+//!
+//! Handing the connection from thread to thread costs a wake-up for every closure, which on a busy
+//! machine is more than the closure itself. A closure that borrows nothing can be run by whoever
+//! leads: callers leave theirs in a queue, the first becomes the leader, and the others sleep until
+//! the commit that answers them. While a leader waits for the disk the next batch gathers.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+use crate::base::limits;
+use crate::store::{OwnedBody, Scope, StoreError};
+
+/// Callers whose closures wait for a leader.
+#[derive(Default)]
+pub(super) struct Queue(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    tickets: Vec<Arc<Ticket>>,
+    /// Whether some caller leads, or is about to.
+    led: bool,
+}
+
+/// One caller's closure, and what becomes of it.
+pub(super) struct Ticket {
+    pub(super) scope: Scope,
+    body: Mutex<Box<OwnedBody>>,
+    owner: Thread,
+    turn: Mutex<Turn>,
+}
+
+/// What a waiting caller is to do next.
+pub(super) enum Turn {
+    /// Sleep.
+    Wait,
+    /// Run the closures of all that wait.
+    Lead,
+    /// Go home with this.
+    Answered(Result<(), StoreError>),
+    /// The batch was lost, maybe through another's fault: run the closure alone.
+    RunAlone,
+    /// The closure panicked in the leader's thread: panic in the caller's.
+    Panicked(Box<dyn Any + Send>),
+}
+
+impl Ticket {
+    fn new(scope: &Scope, body: Box<OwnedBody>) -> Arc<Ticket> {
+        Arc::new(Ticket {
+            scope: scope.clone(),
+            body: Mutex::new(body),
+            owner: std::thread::current(),
+            turn: Mutex::new(Turn::Wait),
+        })
+    }
+
+    /// The closure, for whoever runs it.
+    pub(super) fn body(&self) -> MutexGuard<'_, Box<OwnedBody>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the caller what to do, and wakes it.
+    pub(super) fn tell(&self, turn: Turn) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        self.owner.unpark();
+    }
+
+    /// Sleeps until told what to do. Called by the owner alone.
+    pub(super) fn wait(&self) -> Turn {
+        loop {
+            let turn = std::mem::replace(
+                &mut *self.turn.lock().unwrap_or_else(PoisonError::into_inner),
+                Turn::Wait,
+            );
+            match turn {
+                Turn::Wait => std::thread::park(),
+                told => return told,
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// Leaves a closure in the queue; tells whether its caller is to lead at once.
+    pub(super) fn join(&self, scope: &Scope, body: Box<OwnedBody>) -> (Arc<Ticket>, bool) {
+        let ticket = Ticket::new(scope, body);
+        let mut waiting = self.lock();
+        waiting.tickets.push(Arc::clone(&ticket));
+        let leads = !std::mem::replace(&mut waiting.led, true);
+        (ticket, leads)
+    }
+
+    /// The closures that the leader runs, its own among them.
+    pub(super) fn take(&self) -> Vec<Arc<Ticket>> {
+        let mut waiting = self.lock();
+        let count = waiting.tickets.len().min(limits::GROUP_COMMIT_MAX);
+        waiting.tickets.drain(..count).collect()
+    }
+
+    /// Hands the lead to the first who waits, if anybody does.
+    pub(super) fn pass_on(&self) {
+        let mut waiting = self.lock();
+        match waiting.tickets.first() {
+            Some(next) => next.tell(Turn::Lead),
+            None => waiting.led = false,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
