@@ -1,4 +1,4 @@
-//! The identity provider for AI agents, embedded.
+#![doc = include_str!("../README.md")]
 
 pub mod audit;
 pub mod base;
