@@ -1,1 +1,17 @@
-//! Test kit.
+//! What the tests share: a clock and randomness one can steer, faults, throw-away databases.
+
+#[expect(clippy::expect_used, reason = "a test kit fails by panicking")]
+mod clock;
+#[cfg(feature = "store")]
+mod fault;
+#[cfg(feature = "postgres")]
+#[expect(clippy::expect_used, clippy::panic, reason = "a test kit fails by panicking")]
+mod postgres;
+mod rng;
+
+pub use clock::TestClock;
+#[cfg(feature = "store")]
+pub use fault::{Fault, FaultStore};
+#[cfg(feature = "postgres")]
+pub use postgres::{Session, TestDatabase};
+pub use rng::{FailingRng, TestRng};

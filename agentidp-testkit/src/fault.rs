@@ -1,0 +1,145 @@
+//! A store that fails where a test says.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agentidp_core::store::{Body, EachRow, Scope, Store, StoreError, Tx, Value, Verdict};
+
+/// Where to fail. Statements and commits are those of write transactions, counted from 0 since the
+/// fault was armed, across all transactions of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The statement of that number fails, and is not run.
+    Statement(u64),
+    /// The commit of that number is refused: the transaction is rolled back.
+    BeforeCommit(u64),
+    /// The commit of that number succeeds and its answer is lost: [`StoreError::OutcomeUnknown`].
+    AfterCommit(u64),
+}
+
+#[derive(Default)]
+struct Plan {
+    fault: Option<Fault>,
+    fired: bool,
+    statements: u64,
+    commits: u64,
+}
+
+impl Plan {
+    /// Whether the armed fault is `at`. It fires once, so that a retry can succeed.
+    fn fires(&mut self, at: Fault) -> bool {
+        let fires = self.fault == Some(at) && !self.fired;
+        self.fired |= fires;
+        fires
+    }
+}
+
+/// A store around another one, which fails once where it is armed to.
+///
+/// To try every place: arm `Fault::Statement(0)`, `(1)`, .. until [`disarm`](Self::disarm) says that
+/// nothing fired.
+pub struct FaultStore {
+    inner: Arc<dyn Store>,
+    plan: Mutex<Plan>,
+}
+
+impl FaultStore {
+    /// A store that does as `inner` does until it is armed.
+    pub fn new(inner: Arc<dyn Store>) -> FaultStore {
+        FaultStore { inner, plan: Mutex::default() }
+    }
+
+    /// Fails once at `fault`, counting from now.
+    pub fn arm(&self, fault: Fault) {
+        *self.plan() = Plan { fault: Some(fault), ..Plan::default() };
+    }
+
+    /// Fails no more, and tells whether the fault fired.
+    pub fn disarm(&self) -> bool {
+        std::mem::take(&mut *self.plan()).fired
+    }
+
+    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit_fires(&self, fault: fn(u64) -> Fault) -> bool {
+        let mut plan = self.plan();
+        let at = fault(plan.commits);
+        plan.fires(at)
+    }
+}
+
+impl Store for FaultStore {
+    fn write_tx(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        body: &mut Body<'_>,
+    ) -> Result<(), StoreError> {
+        let mut ended = (Verdict::Rollback, false);
+        self.inner.write_tx(name, scope, &mut |tx| {
+            let mut tx = FaultTx { inner: tx, store: self, failed: false };
+            let verdict = body(&mut tx);
+            let commits = verdict == Verdict::Commit;
+            let refused = commits && (tx.failed || self.commit_fires(Fault::BeforeCommit));
+            ended = (verdict, refused);
+            if refused { Verdict::Rollback } else { verdict }
+        })?;
+        match ended {
+            (_, true) => Err(StoreError::Injected),
+            (Verdict::Rollback, false) => Ok(()),
+            (Verdict::Commit, false) => {
+                let lost = self.commit_fires(Fault::AfterCommit);
+                self.plan().commits += 1;
+                let unknown = || Err(StoreError::OutcomeUnknown("injected".to_owned()));
+                if lost { unknown() } else { Ok(()) }
+            }
+        }
+    }
+
+    fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
+        self.inner.read_tx(scope, body)
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        self.inner.settle()
+    }
+}
+
+struct FaultTx<'a> {
+    inner: &'a mut dyn Tx,
+    store: &'a FaultStore,
+    failed: bool,
+}
+
+impl FaultTx<'_> {
+    /// Counts a statement. Once one has failed, so do all that follow, as on a real engine.
+    fn count(&mut self) -> Result<(), StoreError> {
+        let mut plan = self.store.plan();
+        let at = Fault::Statement(plan.statements);
+        plan.statements += 1;
+        self.failed |= plan.fires(at);
+        if self.failed { Err(StoreError::Injected) } else { Ok(()) }
+    }
+}
+
+impl Tx for FaultTx<'_> {
+    fn scope(&self) -> &Scope {
+        self.inner.scope()
+    }
+
+    fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, StoreError> {
+        self.count()?;
+        self.inner.execute(sql, params)
+    }
+
+    fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Value<'_>],
+        each: &mut EachRow<'_>,
+    ) -> Result<(), StoreError> {
+        self.count()?;
+        self.inner.query(sql, params, each)
+    }
+}
