@@ -4,6 +4,9 @@
 mod clock;
 #[cfg(feature = "store")]
 mod fault;
+#[cfg(feature = "store")]
+#[expect(clippy::expect_used, reason = "a test kit fails by panicking")]
+mod idp;
 #[cfg(feature = "postgres")]
 #[expect(clippy::expect_used, clippy::panic, reason = "a test kit fails by panicking")]
 mod postgres;
@@ -12,6 +15,8 @@ mod rng;
 pub use clock::TestClock;
 #[cfg(feature = "store")]
 pub use fault::{Fault, FaultStore};
+#[cfg(feature = "store")]
+pub use idp::{API, Engine, ISSUER, Tenant, TestIdp};
 #[cfg(feature = "postgres")]
 pub use postgres::{Session, TestDatabase};
 pub use rng::{FailingRng, TestRng};

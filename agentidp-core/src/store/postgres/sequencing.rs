@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::{limits, pause};
+use crate::store::instance::Company;
 use crate::store::{StoreError, Tx, sequencer};
 
 use super::actor::Access;
@@ -117,5 +118,5 @@ fn run_once(tx: &mut dyn Tx, lock: &'static str) -> Result<Option<usize>, StoreE
         locked = lock != TRY_LOCK || row.int(0)? == 1;
         Ok(())
     })?;
-    if locked { sequencer::run(tx).map(Some) } else { Ok(None) }
+    if locked { sequencer::run(tx, Company::Others).map(Some) } else { Ok(None) }
 }

@@ -1,0 +1,202 @@
+//! A whole instance for a test, on any engine, which is verified when the test ends.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agentidp_core::store::{Scope, SqliteStore, Store, StoreError};
+use agentidp_core::{
+    Agent, Config, Database, Idp, IssuedCredential, KekSource, NewAgent, NewCredential, NewOrg,
+    Org, OrgId, PlanTier, Timestamp, TokenRequest,
+};
+use tempfile::TempDir;
+
+use crate::{FaultStore, TestClock};
+
+/// The audience of every agent that [`TestIdp::two_orgs`] makes.
+pub const API: &str = "https://api.example.com";
+
+/// The issuer of every [`TestIdp`].
+pub const ISSUER: &str = "https://idp.example.com";
+
+/// The engines that a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// SQLite in memory.
+    Memory,
+    /// A SQLite file.
+    File,
+    /// A database of its own in a real PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+/// An instance with a clock and faults that a test steers. Call [`finish`](Self::finish) at its end.
+pub struct TestIdp {
+    /// The instance.
+    pub idp: Idp,
+    /// Its store, which fails where it is armed to.
+    pub store: Arc<FaultStore>,
+    /// Its clock, which stands still unless it is moved.
+    pub clock: Arc<TestClock>,
+    home: TempDir,
+    file: Option<PathBuf>,
+    canaries: Mutex<Vec<String>>,
+    #[cfg(feature = "postgres")]
+    _database: Option<crate::TestDatabase>,
+}
+
+/// An organization with an agent and its secret.
+pub struct Tenant {
+    /// The organization.
+    pub org: Org,
+    /// Its agent.
+    pub agent: Agent,
+    /// The agent's credential.
+    pub credential: IssuedCredential,
+}
+
+impl Tenant {
+    /// A request of the agent for a token for [`API`].
+    pub fn request(&self) -> TokenRequest {
+        TokenRequest::client_credentials(&self.agent.client_id, self.credential.secret())
+    }
+}
+
+impl TestIdp {
+    /// A new instance on `engine`.
+    pub fn on(engine: Engine) -> TestIdp {
+        let home = tempfile::tempdir().expect("a directory");
+        let file = (engine == Engine::File).then(|| home.path().join("agentidp.db"));
+        #[cfg(feature = "postgres")]
+        let database = (engine == Engine::Postgres).then(crate::TestDatabase::new);
+        let inner: Arc<dyn Store> = match engine {
+            Engine::Memory => Arc::new(SqliteStore::open_in_memory().expect("memory")),
+            Engine::File => {
+                let path = home.path().join("agentidp.db");
+                Arc::new(SqliteStore::open(&path).expect("a file"))
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres => {
+                let url = database.as_ref().map(crate::TestDatabase::url).unwrap_or_default();
+                Arc::new(agentidp_core::store::PostgresStore::open(&url).expect("a database"))
+            }
+        };
+        let store = Arc::new(FaultStore::new(inner));
+        let clock = Arc::new(TestClock::at(Timestamp::from_seconds(1_795_316_400)));
+        let config = Config::new(Database::Opened(store.clone()))
+            .kek(KekSource::file(home.path().join("kek.key")))
+            .issuer(ISSUER)
+            .clock(clock.clone());
+        TestIdp {
+            idp: Idp::create(config).expect("an instance"),
+            store,
+            clock,
+            home,
+            file,
+            canaries: Mutex::default(),
+            #[cfg(feature = "postgres")]
+            _database: database,
+        }
+    }
+
+    /// Another handle to the same instance, as another process would have it.
+    pub fn reopen(&self) -> Idp {
+        let config = Config::new(Database::Opened(self.store.clone()))
+            .kek(KekSource::file(self.home.path().join("kek.key")))
+            .clock(self.clock.clone());
+        Idp::open_existing(config).expect("the instance")
+    }
+
+    /// An organization with an agent and a secret.
+    pub fn tenant(&self, slug: &str) -> Tenant {
+        let org = NewOrg::new(slug).plan(PlanTier::Enterprise);
+        let org = self.idp.create_org(org).expect("an organization");
+        let handle = self.idp.org(&org.id);
+        let agent = NewAgent::new("bot").scope("tools:read").scope("openid").audience(API);
+        let agent = handle.register_agent(agent).expect("an agent");
+        let credential = handle.issue_credential(&agent.id, NewCredential::default());
+        let credential = credential.expect("a credential");
+        self.canary(credential.secret());
+        Tenant { org, agent, credential }
+    }
+
+    /// Two organizations that must not notice each other.
+    pub fn two_orgs(&self) -> (Tenant, Tenant) {
+        (self.tenant("acme"), self.tenant("globex"))
+    }
+
+    /// Text that must not be in the database when the test ends.
+    pub fn canary(&self, secret: &str) {
+        self.canaries.lock().unwrap_or_else(PoisonError::into_inner).push(secret.to_owned());
+    }
+
+    /// The types and outcomes of an organization's trail, in order.
+    pub fn trail(&self, organization: &OrgId) -> Vec<String> {
+        let page = agentidp_core::PageRequest::first().limit(500);
+        let page = self.idp.org(organization).audit(&page).expect("the trail");
+        let tell = |entry: &agentidp_core::audit::StoredEntry| {
+            format!("{} {:?}", entry.event_type, entry.outcome)
+        };
+        page.items.iter().map(tell).collect()
+    }
+
+    /// Verifies the whole database: every trail, the outbox within it, no secret in plain text.
+    pub fn finish(self) {
+        self.store.disarm();
+        for organization in self.organizations() {
+            let report = self.idp.org(&organization).verify_audit().expect("a report");
+            assert!(report.valid, "the trail of {organization} is broken: {report:?}");
+            let stray = self.count(&organization, STRAY_DELIVERIES);
+            assert_eq!(stray, 0, "deliveries without an entry in {organization}");
+            let pending = self.count(&organization, PENDING);
+            assert_eq!(pending, 0, "entries without a number in {organization}");
+        }
+        if let Some(file) = &self.file {
+            let canaries = self.canaries.lock().unwrap_or_else(PoisonError::into_inner);
+            for path in [file.clone(), file.with_extension("db-wal")] {
+                let bytes = std::fs::read(&path).unwrap_or_default();
+                for secret in canaries.iter() {
+                    let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
+                    assert!(!found, "a secret lies in plain text in {}", path.display());
+                }
+            }
+        }
+    }
+
+    fn organizations(&self) -> Vec<OrgId> {
+        let store: &dyn Store = &*self.store;
+        let mut all = Vec::new();
+        let read = store.read::<_, StoreError>(&Scope::Instance, |tx| {
+            all.clear();
+            tx.query(ORGANIZATIONS, &[], &mut |row| {
+                all.push(OrgId::parse(row.text(0)?).expect("an id"));
+                Ok(())
+            })
+        });
+        read.expect("the organizations");
+        all
+    }
+
+    fn count(&self, organization: &OrgId, sql: &'static str) -> i64 {
+        let store: &dyn Store = &*self.store;
+        let mut count = 0;
+        let scope = Scope::Org(organization.clone());
+        let read = store.read::<_, StoreError>(&scope, |tx| {
+            tx.query(sql, &[], &mut |row| {
+                count = row.int(0)?;
+                Ok(())
+            })
+        });
+        read.expect("a count");
+        count
+    }
+}
+
+const ORGANIZATIONS: &str = "SELECT organization_id FROM organizations ORDER BY organization_id";
+
+const STRAY_DELIVERIES: &str = "SELECT COUNT(*) FROM outbox o
+    WHERE o.organization_id = ?1 AND NOT EXISTS (
+        SELECT 1 FROM audit_logs l
+        WHERE l.organization_id = o.organization_id AND l.event_id = o.event_id)";
+
+const PENDING: &str = "SELECT COUNT(*) FROM audit_pending WHERE organization_id = ?1";
