@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(all(
+    any(feature = "sqlite", feature = "postgres"),
+    not(any(feature = "aws-lc", feature = "rustcrypto"))
+))]
+compile_error!("a store needs a provider of signatures: turn on `aws-lc` or `rustcrypto`");
+
 pub mod audit;
 pub mod base;
 pub mod canon;

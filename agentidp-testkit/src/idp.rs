@@ -1,9 +1,10 @@
 //! A whole instance for a test, on any engine, which is verified when the test ends.
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agentidp_core::store::{Scope, SqliteStore, Store, StoreError};
+use agentidp_core::store::{Scope, Store, StoreError};
 use agentidp_core::{
     Agent, Config, Database, Idp, IssuedCredential, KekSource, NewAgent, NewCredential, NewOrg,
     Org, OrgId, PlanTier, Timestamp, TokenRequest,
@@ -18,18 +19,6 @@ pub const API: &str = "https://api.example.com";
 /// The issuer of every [`TestIdp`].
 pub const ISSUER: &str = "https://idp.example.com";
 
-/// The engines that a test runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// SQLite in memory.
-    Memory,
-    /// A SQLite file.
-    File,
-    /// A database of its own in a real PostgreSQL.
-    #[cfg(feature = "postgres")]
-    Postgres,
-}
-
 /// An instance with a clock and faults that a test steers. Call [`finish`](Self::finish) at its end.
 pub struct TestIdp {
     /// The instance.
@@ -41,8 +30,7 @@ pub struct TestIdp {
     home: TempDir,
     file: Option<PathBuf>,
     canaries: Mutex<Vec<String>>,
-    #[cfg(feature = "postgres")]
-    _database: Option<crate::TestDatabase>,
+    _guard: Box<dyn Any>,
 }
 
 /// An organization with an agent and its secret.
@@ -63,24 +51,10 @@ impl Tenant {
 }
 
 impl TestIdp {
-    /// A new instance on `engine`.
-    pub fn on(engine: Engine) -> TestIdp {
+    /// A new instance over `inner`, whose file, if it is one, is searched for secrets at the end.
+    /// `guard` is dropped after the instance, such as the database that it lies in.
+    pub fn over(inner: Arc<dyn Store>, file: Option<PathBuf>, guard: Box<dyn Any>) -> TestIdp {
         let home = tempfile::tempdir().expect("a directory");
-        let file = (engine == Engine::File).then(|| home.path().join("agentidp.db"));
-        #[cfg(feature = "postgres")]
-        let database = (engine == Engine::Postgres).then(crate::TestDatabase::new);
-        let inner: Arc<dyn Store> = match engine {
-            Engine::Memory => Arc::new(SqliteStore::open_in_memory().expect("memory")),
-            Engine::File => {
-                let path = home.path().join("agentidp.db");
-                Arc::new(SqliteStore::open(&path).expect("a file"))
-            }
-            #[cfg(feature = "postgres")]
-            Engine::Postgres => {
-                let url = database.as_ref().map(crate::TestDatabase::url).unwrap_or_default();
-                Arc::new(agentidp_core::store::PostgresStore::open(&url).expect("a database"))
-            }
-        };
         let store = Arc::new(FaultStore::new(inner));
         let clock = Arc::new(TestClock::at(Timestamp::from_seconds(1_795_316_400)));
         let config = Config::new(Database::Opened(store.clone()))
@@ -94,8 +68,7 @@ impl TestIdp {
             home,
             file,
             canaries: Mutex::default(),
-            #[cfg(feature = "postgres")]
-            _database: database,
+            _guard: guard,
         }
     }
 

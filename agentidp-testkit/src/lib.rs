@@ -16,7 +16,7 @@ pub use clock::TestClock;
 #[cfg(feature = "store")]
 pub use fault::{Fault, FaultStore};
 #[cfg(feature = "store")]
-pub use idp::{API, Engine, ISSUER, Tenant, TestIdp};
+pub use idp::{API, ISSUER, Tenant, TestIdp};
 #[cfg(feature = "postgres")]
 pub use postgres::{Session, TestDatabase};
 pub use rng::{FailingRng, TestRng};

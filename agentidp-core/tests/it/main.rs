@@ -21,6 +21,9 @@ mod kek;
 #[cfg(test)]
 mod key_attacks;
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod ops;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod rfc_examples;
 #[cfg(test)]

@@ -1,0 +1,164 @@
+//! What is refused: with which code, and leaving what behind.
+
+use agentidp_core::{
+    Config, Database, ErrorCode, Idp, KekSource, NewAgent, NewCredential, NewOrg, OrgId,
+    TokenRequest,
+};
+use agentidp_testkit::{API, ISSUER, TestIdp};
+
+use super::Engine;
+
+super::on_every_engine!(
+    an_unknown_client_and_a_wrong_secret_are_one_answer,
+    scopes_and_resources_beyond_the_agents_own_are_refused,
+    slugs_are_unique_and_some_are_reserved,
+    failed_authentications_are_told_until_they_are_too_many,
+    an_instance_is_made_once,
+    another_issuer_or_instance_is_refused,
+    a_wrong_kek_opens_nothing,
+    an_agent_has_a_handful_of_live_secrets,
+);
+
+fn an_unknown_client_and_a_wrong_secret_are_one_answer(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let secret = acme.credential.secret();
+    let mut tampered = secret.to_owned();
+    tampered.replace_range(20..21, if &secret[20..21] == "A" { "B" } else { "A" });
+    let unknown = "01900000-0000-7000-8000-000000000001";
+    let refused = [
+        TokenRequest::client_credentials(unknown, secret),
+        TokenRequest::client_credentials("no id at all", secret),
+        TokenRequest::client_credentials("", ""),
+        TokenRequest::client_credentials(&acme.agent.id, ""),
+        TokenRequest::client_credentials(&acme.agent.id, tampered.as_str()),
+        TokenRequest::client_credentials(&acme.agent.id, globex.credential.secret()),
+        TokenRequest::client_credentials(&globex.agent.id, secret),
+        TokenRequest::client_credentials(&acme.agent.id, "x".repeat(1 << 20).as_str()),
+        TokenRequest::client_credentials("y".repeat(1 << 20), secret),
+    ];
+    for request in &refused {
+        let error = test.idp.token(request).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidClient);
+        assert_eq!(error.to_string(), "client authentication failed");
+    }
+    // The log of the organization tells why; strangers to all are told to the system's.
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "token.issued Refused");
+    assert_eq!(test.trail(&OrgId::system()).last().unwrap(), "token.issued Refused");
+    test.idp.token(&acme.request()).unwrap();
+    test.finish();
+}
+
+fn scopes_and_resources_beyond_the_agents_own_are_refused(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    for scope in ["tools:write", "tools:read tools:write", "a  b", "\u{e9}", "agents:read"] {
+        let error = test.idp.token(&acme.request().scope(scope)).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidScope, "{scope}");
+    }
+    for resource in ["https://evil.example", "https://api.example.com/", "", "not a uri"] {
+        let error = test.idp.token(&acme.request().resource(resource)).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidTarget, "{resource}");
+    }
+    let both = acme.request().resource(API).resource(ISSUER);
+    assert_eq!(test.idp.token(&both).unwrap_err().code(), ErrorCode::InvalidTarget);
+    let refused = test.trail(&acme.org.id).iter().filter(|e| e.ends_with("Refused")).count();
+    assert_eq!(refused, 10);
+    test.finish();
+}
+
+fn slugs_are_unique_and_some_are_reserved(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let code = |slug: &str| test.idp.create_org(NewOrg::new(slug)).unwrap_err().code();
+    assert_eq!(code("acme"), ErrorCode::SlugTaken);
+    for reserved in [".well-known", "admin", "oauth2", "system"] {
+        assert_eq!(code(reserved), ErrorCode::SlugReserved);
+    }
+    for malformed in ["", "Acme", "a/b", "ac\u{43c}e", &"x".repeat(1 << 20)] {
+        assert_eq!(code(malformed), ErrorCode::InvalidInput);
+    }
+    let named = NewOrg::new("fine").name("n".repeat(1 << 20));
+    assert_eq!(test.idp.create_org(named).unwrap_err().code(), ErrorCode::InvalidInput);
+    let agent = NewAgent::new("n".repeat(1 << 20));
+    let refused = test.idp.org(&acme.org.id).register_agent(agent).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::InvalidInput);
+    let japanese = NewOrg::new("fine").name("\u{682a}\u{5f0f}\u{4f1a}\u{793e}");
+    assert_eq!(test.idp.create_org(japanese).unwrap().name.chars().count(), 4);
+    assert_eq!(test.trail(&acme.org.id).len(), 3, "nothing was written to the other's trail");
+    test.finish();
+}
+
+fn failed_authentications_are_told_until_they_are_too_many(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let wrong = TokenRequest::client_credentials(&acme.agent.id, "aidp_wrong");
+    for _ in 0..70 {
+        assert!(test.idp.token(&wrong).is_err());
+    }
+    let refusals = |trail: &[String]| trail.iter().filter(|e| e.ends_with("Refused")).count();
+    assert_eq!(refusals(&test.trail(&acme.org.id)), 60);
+    test.clock.step(std::time::Duration::from_secs(60));
+    assert!(test.idp.token(&wrong).is_err());
+    let page = agentidp_core::PageRequest::first().limit(500);
+    let page = test.idp.org(&acme.org.id).audit(&page).unwrap();
+    assert_eq!(page.items.last().unwrap().data["passedOver"], 10);
+    test.finish();
+}
+
+fn again(test: &TestIdp) -> Config {
+    Config::new(Database::Opened(test.store.clone()))
+}
+
+fn an_instance_is_made_once(engine: Engine) {
+    let test = engine.idp();
+    let home = tempfile::tempdir().unwrap();
+    let kek = || KekSource::file(home.path().join("kek.key"));
+    let error = Idp::create(again(&test).kek(kek()).issuer(ISSUER)).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::AlreadyInitialized);
+    assert!(!home.path().join("kek.key").exists(), "no key for an instance that was not made");
+    test.finish();
+}
+
+fn another_issuer_or_instance_is_refused(engine: Engine) {
+    let test = engine.idp();
+    let kek = || KekSource::env("AGENTIDP_TEST_NO_SUCH_KEK");
+    let other = again(&test).kek(kek()).issuer("https://other.example");
+    assert_eq!(Idp::open(other).unwrap_err().code(), ErrorCode::DatabaseForeign);
+    let id = agentidp_core::InstanceId::parse("01900000-0000-7000-8000-000000000001").unwrap();
+    let other = again(&test).kek(kek()).instance(id);
+    assert_eq!(Idp::open_existing(other).unwrap_err().code(), ErrorCode::DatabaseForeign);
+    let no_kek = again(&test).issuer(ISSUER);
+    assert_eq!(Idp::open(no_kek).unwrap_err().code(), ErrorCode::ConfigInvalid);
+    test.finish();
+}
+
+fn a_wrong_kek_opens_nothing(engine: Engine) {
+    let test = engine.idp();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("other.key");
+    agentidp_core::crypto::Kek::create_file(&path, &agentidp_core::SystemRng).unwrap();
+    let error = Idp::open_existing(again(&test).kek(KekSource::file(path))).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::KekUnavailable);
+    let missing = again(&test).kek(KekSource::env("AGENTIDP_TEST_NO_SUCH_KEK"));
+    assert_eq!(Idp::open_existing(missing).unwrap_err().code(), ErrorCode::KekUnavailable);
+    // A database whose key file was lost does not get a new one that opens nothing.
+    let lost = home.path().join("lost.key");
+    let error = Idp::open(again(&test).kek(KekSource::file(&lost)).issuer(ISSUER)).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::KekUnavailable);
+    assert!(!lost.exists());
+    test.finish();
+}
+
+fn an_agent_has_a_handful_of_live_secrets(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let issue = || org.issue_credential(&acme.agent.id, NewCredential::default());
+    for _ in 0..4 {
+        issue().unwrap();
+    }
+    assert_eq!(issue().unwrap_err().code(), ErrorCode::LimitReached);
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "credential.generated Refused");
+    test.finish();
+}

@@ -1,0 +1,45 @@
+//! The engines that the verbs are tested on.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agentidp_core::store::{SqliteStore, Store};
+use agentidp_testkit::TestIdp;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Memory,
+    File,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+/// An empty store, its file if it has one, and what must outlive it.
+pub(super) type Opened = (Arc<dyn Store>, Option<PathBuf>, Box<dyn Any>);
+
+impl Engine {
+    pub(super) fn open(self) -> Opened {
+        match self {
+            Engine::Memory => {
+                (Arc::new(SqliteStore::open_in_memory().unwrap()), None, Box::new(()))
+            }
+            Engine::File => {
+                let home = tempfile::tempdir().unwrap();
+                let path = home.path().join("agentidp.db");
+                (Arc::new(SqliteStore::open(&path).unwrap()), Some(path), Box::new(home))
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres => {
+                let database = agentidp_testkit::TestDatabase::new();
+                let store = agentidp_core::store::PostgresStore::open(&database.url()).unwrap();
+                (Arc::new(store), None, Box::new(database))
+            }
+        }
+    }
+
+    pub(super) fn idp(self) -> TestIdp {
+        let (store, file, guard) = self.open();
+        TestIdp::over(store, file, guard)
+    }
+}

@@ -1,0 +1,27 @@
+//! The verbs, through the front door, on every engine.
+
+mod bad_input;
+mod engine;
+mod faults;
+mod main_job;
+mod outbox;
+mod tenants;
+mod trail;
+
+/// Instantiates each named test for every engine.
+macro_rules! on_every_engine {
+    ($($name:ident),* $(,)?) => {
+        mod memory {
+            $(#[test] fn $name() { super::$name(crate::ops::Engine::Memory); })*
+        }
+        mod file {
+            $(#[test] fn $name() { super::$name(crate::ops::Engine::File); })*
+        }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(#[test] fn $name() { super::$name(crate::ops::Engine::Postgres); })*
+        }
+    };
+}
+use engine::Engine;
+use on_every_engine;
