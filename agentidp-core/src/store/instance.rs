@@ -112,33 +112,56 @@ pub(crate) struct LogHead {
     pub(crate) frontier: Vec<u8>,
 }
 
-const LOG_HEAD: &str = "SELECT size, hash, frontier FROM audit_heads WHERE organization_id = ?1";
+/// The ends of the logs of `organizations`, in no order. One that has no log is left out.
+const LOG_HEADS: &str =
+    "SELECT organization_id, size, hash, frontier FROM audit_heads WHERE organization_id IN (?1)";
 
-pub(super) fn log_head(tx: &mut dyn Tx, organization: &str) -> Result<Option<LogHead>, StoreError> {
-    tx.row(LOG_HEAD, &[Value::Text(organization)], |row| {
-        Ok(LogHead {
-            size: u64::try_from(row.int(0)?).map_err(|_| StoreError::BrokenHead)?,
-            hash: row.blob(1)?.to_vec(),
-            frontier: row.blob(2)?.to_vec(),
-        })
-    })
+static LOG_HEADS_OF_MANY: LazyLock<Steps> =
+    LazyLock::new(|| Steps::new(|rows| LOG_HEADS.replace("?1", &parameters(0, rows))));
+
+pub(super) fn log_heads(
+    tx: &mut dyn Tx,
+    organizations: &[&str],
+) -> Result<Vec<(String, LogHead)>, StoreError> {
+    let mut heads = Vec::with_capacity(organizations.len());
+    for (sql, chunk) in LOG_HEADS_OF_MANY.over(organizations) {
+        let params: Vec<Value<'_>> = chunk.iter().map(|id| Value::Text(id)).collect();
+        heads.extend(tx.rows(sql, &params, |row| {
+            let head = LogHead {
+                size: u64::try_from(row.int(1)?).map_err(|_| StoreError::BrokenHead)?,
+                hash: row.blob(2)?.to_vec(),
+                frontier: row.blob(3)?.to_vec(),
+            };
+            Ok((row.text(0)?.to_owned(), head))
+        })?);
+    }
+    Ok(heads)
 }
 
-const MOVE_HEAD: &str =
-    "UPDATE audit_heads SET size = ?2, hash = ?3, frontier = ?4 WHERE organization_id = ?1";
+/// Every row is there already: this form moves many heads by one statement on both engines.
+const MOVE_HEADS: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+    VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (organization_id) DO UPDATE
+        SET size = excluded.size, hash = excluded.hash, frontier = excluded.frontier";
 
-pub(super) fn move_head(
-    tx: &mut dyn Tx,
-    organization: &str,
-    head: &LogHead,
-) -> Result<(), StoreError> {
-    let params = [
-        Value::Text(organization),
-        Value::Int(to_int(head.size)),
-        Value::Blob(&head.hash),
-        Value::Blob(&head.frontier),
-    ];
-    tx.execute(MOVE_HEAD, &params).map(|_| ())
+static MOVE_MANY_HEADS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(MOVE_HEADS, 4));
+
+pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(), StoreError> {
+    for (sql, chunk) in MOVE_MANY_HEADS.over(heads) {
+        let params: Vec<Value<'_>> = chunk
+            .iter()
+            .flat_map(|(organization, head)| {
+                [
+                    Value::Text(organization),
+                    Value::Int(to_int(head.size)),
+                    Value::Blob(&head.hash),
+                    Value::Blob(&head.frontier),
+                ]
+            })
+            .collect();
+        tx.execute(sql, &params)?;
+    }
+    Ok(())
 }
 
 /// An entry with its number and its links.
@@ -153,38 +176,15 @@ const INSERT_ENTRY: &str =
     "INSERT INTO audit_logs (organization_id, seq, event_id, entry, previous_hash, hash)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-/// Rows of the statement that inserts many: PostgreSQL pays for round trips.
-const ENTRIES_AT_ONCE: usize = 32;
-
-static INSERT_ENTRIES: LazyLock<&'static str> = LazyLock::new(|| {
-    let mut sql = INSERT_ENTRY.to_owned();
-    for row in 1..ENTRIES_AT_ONCE {
-        let at = row * 6;
-        let _ = write!(
-            sql,
-            ", (?{}, ?{}, ?{}, ?{}, ?{}, ?{})",
-            at + 1,
-            at + 2,
-            at + 3,
-            at + 4,
-            at + 5,
-            at + 6
-        );
-    }
-    sql.leak()
-});
+static INSERT_ENTRIES: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(INSERT_ENTRY, 6));
 
 pub(super) fn insert_entries(
     tx: &mut dyn Tx,
     entries: &[NumberedEntry<'_>],
 ) -> Result<(), StoreError> {
-    let (many, rest) = entries.as_chunks::<ENTRIES_AT_ONCE>();
-    for chunk in many {
+    for (sql, chunk) in INSERT_ENTRIES.over(entries) {
         let params: Vec<Value<'_>> = chunk.iter().flat_map(entry_params).collect();
-        tx.execute(*INSERT_ENTRIES, &params)?;
-    }
-    for entry in rest {
-        tx.execute(INSERT_ENTRY, &entry_params(entry))?;
+        tx.execute(sql, &params)?;
     }
     Ok(())
 }
@@ -200,6 +200,72 @@ fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 6] {
     ]
 }
 
+/// One statement in forms for several numbers of rows: PostgreSQL pays for round trips, and a form
+/// for every number would crowd the statements that connections keep prepared.
+struct Steps([&'static str; STEPS.len()]);
+
+/// How many rows the forms take, the most first.
+const STEPS: [usize; 4] = [128, 32, 8, 1];
+
+impl Steps {
+    fn new(form: impl Fn(usize) -> String) -> Steps {
+        Steps(STEPS.map(|rows| &*form(rows).leak()))
+    }
+
+    /// The forms of an INSERT whose one row `(?1, .., ?width)` stands for each.
+    fn of_rows(sql: &'static str, width: usize) -> Steps {
+        let one = format!("({})", parameters(0, width));
+        Steps::new(|rows| {
+            let mut many = String::new();
+            for row in 0..rows {
+                let comma = if row == 0 { "" } else { ", " };
+                let _ = write!(many, "{comma}({})", parameters(row * width, width));
+            }
+            sql.replace(&one, &many)
+        })
+    }
+
+    /// `items` in as few chunks as the forms allow, each with its statement.
+    fn over<'s, T>(&'s self, mut items: &'s [T]) -> impl Iterator<Item = (&'static str, &'s [T])> {
+        std::iter::from_fn(move || {
+            let mut forms = STEPS.into_iter().zip(self.0);
+            let (rows, sql) = forms.find(|(rows, _)| *rows <= items.len())?;
+            let (chunk, rest) = items.split_at_checked(rows)?;
+            items = rest;
+            Some((sql, chunk))
+        })
+    }
+}
+
+/// `?N, ?N+1, ..`: `count` parameters after the first `from`.
+fn parameters(from: usize, count: usize) -> String {
+    let mut list = String::new();
+    for at in 1..=count {
+        let comma = if at == 1 { "" } else { ", " };
+        let _ = write!(list, "{comma}?{}", from + at);
+    }
+    list
+}
+
 fn to_int(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_rows_take_few_statements_and_none_is_left_out() {
+        let steps = Steps::of_rows("INSERT INTO t VALUES (?1, ?2)", 2);
+        let items: Vec<usize> = (0..301).collect();
+        let sizes: Vec<usize> = steps.over(&items).map(|(_, chunk)| chunk.len()).collect();
+        assert_eq!(sizes, [128, 128, 32, 8, 1, 1, 1, 1, 1]);
+        let all: Vec<usize> = steps.over(&items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
+        assert_eq!(all, items);
+        assert_eq!(steps.over(&items[..0]).count(), 0);
+        let (sql, _) = steps.over(&items[..8]).next().unwrap();
+        assert!(sql.starts_with("INSERT INTO t VALUES (?1, ?2), (?3, ?4), "), "{sql}");
+        assert!(sql.ends_with("(?15, ?16)"), "{sql}");
+    }
 }

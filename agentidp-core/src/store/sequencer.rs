@@ -4,9 +4,11 @@
 //! PostgreSQL whoever holds the advisory lock runs it, so that issuers of one organization never
 //! queue behind the head of its log.
 
+use std::collections::HashMap;
+
 use crate::audit::{Frontier, Hash, chain_hash, leaf_hash};
 
-use super::instance::{self, Company};
+use super::instance::{self, Company, LogHead, NumberedEntry, PendingEntry};
 use super::{StoreError, Tx};
 
 /// Numbers pending entries, at most `limits::SEQUENCE_BATCH_MAX` where others write beside us, and
@@ -15,34 +17,41 @@ use super::{StoreError, Tx};
 /// The caller sees to it that nobody else does so at the same time.
 pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError> {
     let pending = instance::take_pending(tx, company)?;
-    for entries in pending.chunk_by(|a, b| a.organization_id == b.organization_id) {
-        append(tx, entries)?;
+    let logs: Vec<&[PendingEntry]> =
+        pending.chunk_by(|a, b| a.organization_id == b.organization_id).collect();
+    let names: Vec<&str> = logs.iter().filter_map(|log| name(log)).collect();
+    let mut heads: HashMap<String, LogHead> =
+        instance::log_heads(tx, &names)?.into_iter().collect();
+    let mut numbered = Vec::with_capacity(pending.len());
+    let mut moved = Vec::with_capacity(logs.len());
+    for (log, name) in logs.iter().zip(names) {
+        let head = heads.remove(name).ok_or(StoreError::BrokenHead)?;
+        moved.push((name, append(&head, log, &mut numbered)?));
     }
+    instance::insert_entries(tx, &numbered)?;
+    instance::move_heads(tx, &moved)?;
     Ok(pending.len())
 }
 
-/// Appends entries of one organization to its log.
-fn append(tx: &mut dyn Tx, entries: &[instance::PendingEntry]) -> Result<(), StoreError> {
-    let Some(first) = entries.first() else { return Ok(()) };
-    let Some(head) = instance::log_head(tx, &first.organization_id)? else {
-        return Err(StoreError::BrokenHead);
-    };
+fn name(log: &[PendingEntry]) -> Option<&str> {
+    log.first().map(|entry| entry.organization_id.as_str())
+}
+
+/// Links `entries` of one organization to the `head` of its log; returns the new head.
+fn append<'a>(
+    head: &LogHead,
+    entries: &'a [PendingEntry],
+    numbered: &mut Vec<NumberedEntry<'a>>,
+) -> Result<LogHead, StoreError> {
     let mut hash: Hash = head.hash.as_slice().try_into().map_err(|_| StoreError::BrokenHead)?;
     let mut frontier =
         Frontier::from_bytes(head.size, &head.frontier).map_err(|_| StoreError::BrokenHead)?;
-    let mut numbered = Vec::with_capacity(entries.len());
     for entry in entries {
         let leaf = leaf_hash(entry.entry.as_bytes());
         let previous_hash = hash;
         hash = chain_hash(&previous_hash, &leaf);
-        numbered.push(instance::NumberedEntry { seq: frontier.size(), entry, previous_hash, hash });
+        numbered.push(NumberedEntry { seq: frontier.size(), entry, previous_hash, hash });
         frontier.append(&leaf);
     }
-    instance::insert_entries(tx, &numbered)?;
-    let head = instance::LogHead {
-        size: frontier.size(),
-        hash: hash.to_vec(),
-        frontier: frontier.to_bytes(),
-    };
-    instance::move_head(tx, &first.organization_id, &head)
+    Ok(LogHead { size: frontier.size(), hash: hash.to_vec(), frontier: frontier.to_bytes() })
 }
