@@ -323,3 +323,37 @@ fn verdict<T, E>(answer: &mut Option<Result<T, E>>, result: Result<T, E>) -> Ver
     *answer = Some(result);
     verdict
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::base::{SystemClock, SystemRng};
+    use crate::store::SqliteStore;
+
+    const INSERT: &str = "INSERT INTO outbox
+            (organization_id, event_id, subscription_id, event_type, payload, created_at)
+        VALUES (?1, 'e', 's', 't', '{}', 0)";
+    /// A statement that names its organization, as it must, and then says "or any other".
+    const EVERYBODY: &str = "SELECT organization_id, event_id FROM outbox
+        WHERE organization_id = ?1 OR ?1 <> ''";
+    const OWN: &str = "SELECT organization_id FROM outbox WHERE organization_id = ?1";
+
+    /// The fourth wall alone: where SQLite writes, neither views nor row security hide a row.
+    #[test]
+    fn a_tenant_row_of_another_organization_is_a_fault() {
+        let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
+        let new = || Scope::Org(OrgId::generate(&SystemClock, &SystemRng).unwrap());
+        let (own, foreign) = (new(), new());
+        for scope in [&own, &foreign] {
+            store.write("test", scope, |tx| tx.execute(INSERT, &[])).unwrap();
+        }
+        let unwalled: Result<_, StoreError> =
+            store.write("test", &own, |tx| tx.rows(EVERYBODY, &[], |_| Ok(())));
+        assert_eq!(unwalled.unwrap().len(), 2, "the other walls are out of the way");
+        let walled = store.write("test", &own, |tx| tx.tenant_rows(EVERYBODY, &[], |_| Ok(())));
+        assert_eq!(walled, Err(StoreError::TenantWall));
+        let unscoped =
+            store.read(&Scope::Instance, |tx| tx.tenant_rows(OWN, &[Value::Text("")], |_| Ok(())));
+        assert_eq!(unscoped, Err(StoreError::TenantWall));
+    }
+}

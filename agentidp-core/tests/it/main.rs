@@ -27,6 +27,15 @@ mod ops;
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod rfc_examples;
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod store_concurrency;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod store_conformance;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod store_walls;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod token_claims;
 #[cfg(test)]

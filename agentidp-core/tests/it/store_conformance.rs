@@ -1,0 +1,362 @@
+//! What every engine promises of its transactions: one suite, instantiated for each.
+
+pub(crate) mod engines;
+#[cfg(feature = "postgres")]
+mod postgres_alone;
+mod statements;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use agentidp_core::store::{Kind, Scope, StoreError, Value};
+use agentidp_testkit::{Fault, FaultStore};
+
+use engines::{Bed, Place, add_agent, int, on_every_engine, texts};
+
+on_every_engine! {
+    what_a_closure_writes_it_reads_and_a_commit_keeps,
+    an_error_leaves_nothing,
+    a_panic_leaves_nothing_and_does_not_poison,
+    values_round_trip,
+    pages_come_in_the_order_of_bytes,
+    conflicts_are_asked_for,
+    constraints_are_told_apart,
+    the_number_of_parameters_must_fit,
+    a_reading_transaction_cannot_write,
+    concurrent_writers_all_commit_and_their_errors_are_their_own,
+    a_read_sees_one_state,
+    the_schema_is_made_once_and_foreign_ones_are_refused,
+    an_empty_database_is_not_current,
+    a_fault_store_fails_where_it_is_told_to,
+}
+
+fn what_a_closure_writes_it_reads_and_a_commit_keeps(bed: &Bed) {
+    let organization = bed.organization();
+    let seen =
+        bed.store().write::<_, StoreError>("test", &Scope::Org(organization.clone()), |tx| {
+            add_agent(tx, "a")?;
+            add_agent(tx, "b")?;
+            int(tx, engines::COUNT_AGENTS, &[])
+        });
+    assert_eq!(seen, Ok(2));
+    assert_eq!(bed.agents(&organization), 2);
+}
+
+#[derive(Debug, PartialEq)]
+enum TestError {
+    Refused,
+    Store(StoreError),
+}
+
+impl From<StoreError> for TestError {
+    fn from(error: StoreError) -> TestError {
+        TestError::Store(error)
+    }
+}
+
+fn an_error_leaves_nothing(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let refused = bed.store().write("test", &scope, |tx| {
+        add_agent(tx, "a")?;
+        Err::<(), _>(TestError::Refused)
+    });
+    assert_eq!(refused, Err(TestError::Refused));
+    assert_eq!(bed.agents(&organization), 0);
+}
+
+fn a_panic_leaves_nothing_and_does_not_poison(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        bed.store().write::<(), StoreError>("test", &scope, |tx| {
+            add_agent(tx, "a")?;
+            panic!("a closure's own fault")
+        })
+    }));
+    let payload = panicked.unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"a closure's own fault"));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        bed.store().read::<(), StoreError>(&scope, |_| panic!("a reader's fault"))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(bed.agents(&organization), 0);
+    bed.store().write("test", &scope, |tx| add_agent(tx, "a")).unwrap();
+    assert_eq!(bed.agents(&organization), 1);
+}
+
+fn values_round_trip(bed: &Bed) {
+    const SELECT: &str = "SELECT name, description, created_at FROM agents
+        WHERE organization_id = ?1 AND agent_id = ?2";
+    const INSERT_PEPPER: &str =
+        "INSERT INTO peppers (version, sealed_pepper, created_at) VALUES (?1, ?2, ?3)";
+    const SELECT_PEPPER: &str = "SELECT sealed_pepper FROM peppers WHERE version = ?1";
+    let scope = Scope::Org(bed.organization());
+    let long = "\u{1f980}".repeat(20_000);
+    let names =
+        ["", "a", "'; DROP TABLE agents; --", "?1 $1 \\ \" % _", "\u{e9}e\u{301}\u{202e}", &long];
+    let ints = [0, 1, -1, i64::MAX, i64::MIN, 1 << 53, (1 << 53) + 1];
+    for (at, name) in names.into_iter().enumerate() {
+        let description = (at % 2 == 0).then_some(name);
+        let at_time = ints[at];
+        let params = [
+            Value::Text(name),
+            Value::Text(name),
+            Value::text_or_null(description),
+            Value::Int(at_time),
+        ];
+        bed.store().write("test", &scope, |tx| tx.execute(engines::INSERT_AGENT, &params)).unwrap();
+        bed.store()
+            .read::<_, StoreError>(&scope, |tx| {
+                tx.query(SELECT, &[Value::Text(name)], &mut |row| {
+                    assert_eq!(row.text(0)?, name);
+                    assert_eq!(row.is_null(1)?, description.is_none());
+                    assert_eq!(row.text(1).ok(), description);
+                    assert_eq!(row.int(2)?, at_time);
+                    // Another kind, and a column that is not there, are errors and no guesses.
+                    assert_eq!(row.int(0), Err(StoreError::Unreadable { column: 0 }));
+                    assert_eq!(row.text(2), Err(StoreError::Unreadable { column: 2 }));
+                    assert_eq!(row.blob(0), Err(StoreError::Unreadable { column: 0 }));
+                    assert!(row.is_null(3).is_err());
+                    Ok(())
+                })
+            })
+            .unwrap();
+    }
+    let blobs = [vec![], vec![0], (0..=255).collect::<Vec<u8>>(), vec![0xff; 1 << 20]];
+    for (version, blob) in ints.into_iter().zip(&blobs) {
+        let params = [Value::Int(version), Value::Blob(blob), Value::Int(0)];
+        let instance = Scope::Instance;
+        bed.store().write("test", &instance, |tx| tx.execute(INSERT_PEPPER, &params)).unwrap();
+        bed.store()
+            .read::<_, StoreError>(&instance, |tx| {
+                tx.query(SELECT_PEPPER, &params[..1], &mut |row| {
+                    assert_eq!(row.blob(0)?, blob);
+                    Ok(())
+                })
+            })
+            .unwrap();
+    }
+    let null = [Value::Int(9), Value::Null(Kind::Blob), Value::Null(Kind::Int)];
+    let refused =
+        bed.store().write("test", &Scope::Instance, |tx| tx.execute(INSERT_PEPPER, &null));
+    assert!(matches!(refused, Err(StoreError::Constraint(_))), "{refused:?}");
+}
+
+fn pages_come_in_the_order_of_bytes(bed: &Bed) {
+    const PAGE: &str = "SELECT agent_id FROM agents
+        WHERE organization_id = ?1 AND agent_id > ?2 ORDER BY agent_id LIMIT ?3";
+    let scope = Scope::Org(bed.organization());
+    let mut ids = [
+        "b",
+        "B",
+        "a",
+        "A",
+        "_",
+        "-",
+        "\u{e4}",
+        "z",
+        "Z",
+        "\u{df}",
+        "\u{1f980}",
+        "\u{ffff}",
+        "10",
+        "9",
+        "a b",
+    ];
+    bed.store()
+        .write("test", &scope, |tx| ids.iter().try_for_each(|id| add_agent(tx, id)))
+        .unwrap();
+    let mut listed: Vec<String> = Vec::new();
+    loop {
+        let after = listed.last().cloned().unwrap_or_default();
+        let page = bed
+            .store()
+            .read::<_, StoreError>(&scope, |tx| {
+                texts(tx, PAGE, &[Value::Text(&after), Value::Int(2)])
+            })
+            .unwrap();
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page);
+    }
+    ids.sort_unstable();
+    assert_eq!(listed, ids);
+}
+
+fn conflicts_are_asked_for(bed: &Bed) {
+    const CLAIM: &str =
+        "INSERT INTO directory (kind, public_id, organization_id) VALUES ('slug', ?2, ?1)
+        ON CONFLICT (kind, public_id) DO NOTHING RETURNING organization_id";
+    let (one, two) = (bed.organization(), bed.organization());
+    let claim = |organization: &agentidp_core::OrgId| {
+        bed.store().write::<_, StoreError>("test", &Scope::Org(organization.clone()), |tx| {
+            texts(tx, CLAIM, &[Value::Text("acme")])
+        })
+    };
+    assert_eq!(claim(&one), Ok(vec![one.to_string()]));
+    assert_eq!(claim(&one), Ok(vec![]));
+    assert_eq!(claim(&two), Ok(vec![]), "another organization's is as taken as one's own");
+}
+
+fn constraints_are_told_apart(bed: &Bed) {
+    const NO_SUCH_TABLE: &str = "SELECT 1 FROM no_such_table WHERE ?1 = ''";
+    const NO_SUCH_AGENT: &str = "INSERT INTO agent_keys
+            (organization_id, agent_id, kid, alg, custody, state, public_jwk, created_at)
+        VALUES (?1, 'nobody', 'k', 'ES256', 'custodial', 'current', '{}', 0)";
+    const NO_SUCH_STATUS: &str =
+        "UPDATE organizations SET status = 'merry' WHERE organization_id = ?1";
+    let scope = Scope::Org(bed.organization());
+    for sql in [NO_SUCH_AGENT, NO_SUCH_STATUS] {
+        let refused = bed.store().write("test", &scope, |tx| tx.execute(sql, &[]));
+        assert!(matches!(refused, Err(StoreError::Constraint(_))), "{sql}: {refused:?}");
+    }
+    let failed = bed.store().write("test", &scope, |tx| tx.execute(NO_SUCH_TABLE, &[]));
+    assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+}
+
+fn the_number_of_parameters_must_fit(bed: &Bed) {
+    let scope = Scope::Org(bed.organization());
+    let cases: [(&'static str, &[Value<'_>]); 3] = [
+        ("SELECT 1", &[]),
+        ("SELECT count(*) FROM agents WHERE organization_id = ?1", &[Value::Int(1)]),
+        ("SELECT count(*) FROM agents WHERE organization_id = ?1 AND agent_id = ?2", &[]),
+    ];
+    for (sql, params) in cases {
+        let refused = bed.store().read::<_, StoreError>(&scope, |tx| int(tx, sql, params));
+        assert!(matches!(refused, Err(StoreError::Failed(_))), "{sql}: {refused:?}");
+    }
+    let one = bed.store().read::<_, StoreError>(&Scope::Instance, |tx| int(tx, "SELECT 1", &[]));
+    assert_eq!(one, Ok(1));
+}
+
+fn a_reading_transaction_cannot_write(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    assert!(bed.store().read(&scope, |tx| add_agent(tx, "a")).is_err());
+    assert_eq!(bed.agents(&organization), 0);
+}
+
+fn concurrent_writers_all_commit_and_their_errors_are_their_own(bed: &Bed) {
+    const THREADS: usize = 64;
+    const WRITES: usize = 50;
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    std::thread::scope(|threads| {
+        for thread in 0..THREADS {
+            let scope = &scope;
+            threads.spawn(move || {
+                for write in 0..WRITES {
+                    let id = format!("{thread}-{write}");
+                    let fails = write % 10 == 9;
+                    let done = bed.store().write("test", scope, |tx| {
+                        add_agent(tx, &id)?;
+                        if fails { Err(TestError::Refused) } else { Ok(()) }
+                    });
+                    assert_eq!(done, if fails { Err(TestError::Refused) } else { Ok(()) });
+                }
+            });
+        }
+    });
+    assert_eq!(bed.agents(&organization), (THREADS * WRITES * 9 / 10) as i64);
+}
+
+fn a_read_sees_one_state(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let patience = Duration::from_millis(match bed.place {
+        // The engine in memory lets nobody write while somebody reads.
+        Place::Memory => 50,
+        _ => 5000,
+    });
+    std::thread::scope(|threads| {
+        let (written, write) = mpsc::channel();
+        let counts = bed.store().read::<_, StoreError>(&scope, |tx| {
+            let before = int(tx, engines::COUNT_AGENTS, &[])?;
+            let (scope, written) = (scope.clone(), written.clone());
+            threads.spawn(move || {
+                bed.store().write("test", &scope, |tx| add_agent(tx, "a")).unwrap();
+                let _ = written.send(());
+            });
+            let waited = write.recv_timeout(patience);
+            assert_eq!(waited.is_ok(), !matches!(bed.place, Place::Memory));
+            Ok((before, int(tx, engines::COUNT_AGENTS, &[])?))
+        });
+        assert_eq!(counts, Ok((0, 0)));
+    });
+    assert_eq!(bed.agents(&organization), 1);
+}
+
+fn the_schema_is_made_once_and_foreign_ones_are_refused(bed: &Bed) {
+    if matches!(bed.place, Place::Memory) {
+        return;
+    }
+    let organization = bed.organization();
+    assert!(bed.place.open().is_ok());
+    assert!(bed.place.open_current().is_ok());
+    let refusal = || (bed.place.open().err().unwrap(), bed.place.open_current().err().unwrap());
+    let bytes = if matches!(bed.place, Place::File(_)) { "x'00'" } else { "'\\x00'" };
+    let later = format!("INSERT INTO schema_migrations VALUES (1000, 'later', {bytes})");
+    bed.place.raw(&later).unwrap();
+    let (open, current) = refusal();
+    assert!(matches!(open, StoreError::SchemaNewer { .. }), "{open:?}");
+    assert_eq!(open, current);
+    bed.place.raw("DELETE FROM schema_migrations WHERE name = 'later'").unwrap();
+    assert!(bed.place.open().is_ok());
+    let changed = format!("UPDATE schema_migrations SET checksum = {bytes} WHERE version = 1");
+    bed.place.raw(&changed).unwrap();
+    let (open, current) = refusal();
+    assert_eq!(open, StoreError::SchemaChanged { version: 1 });
+    assert_eq!(open, current);
+    assert_eq!(bed.agents(&organization), 0, "the store that is open goes on");
+}
+
+fn an_empty_database_is_not_current(bed: &Bed) {
+    let empty = match &bed.place {
+        Place::Memory => return,
+        Place::File(_) => Place::File(tempfile::tempdir().unwrap()),
+        #[cfg(feature = "postgres")]
+        Place::Server(_) => Place::Server(agentidp_testkit::TestDatabase::new()),
+    };
+    let outdated = |error| matches!(error, StoreError::SchemaOutdated { found: 0, known: 1.. });
+    assert!(empty.open_current().is_err_and(outdated));
+    assert!(empty.open_current().is_err_and(outdated), "checking makes nothing");
+    assert!(empty.open().is_ok());
+    assert!(empty.open_current().is_ok());
+}
+
+fn a_fault_store_fails_where_it_is_told_to(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let faulty = FaultStore::new(std::sync::Arc::clone(&bed.store));
+    let store: &dyn agentidp_core::store::Store = &faulty;
+    let add = |ids: [&str; 2]| {
+        store.write("test", &scope, |tx| ids.iter().try_for_each(|id| add_agent(tx, id)))
+    };
+    let mut statements = 0;
+    loop {
+        faulty.arm(Fault::Statement(statements));
+        let ids = [format!("{statements}a"), format!("{statements}b")];
+        let done = add([&ids[0], &ids[1]]);
+        if !faulty.disarm() {
+            assert_eq!(done, Ok(()));
+            break;
+        }
+        assert_eq!(done, Err(StoreError::Injected));
+        assert_eq!(bed.agents(&organization), 0);
+        statements += 1;
+    }
+    assert_eq!((statements, bed.agents(&organization)), (2, 2));
+    faulty.arm(Fault::BeforeCommit(0));
+    assert_eq!(add(["c", "d"]), Err(StoreError::Injected));
+    assert!(faulty.disarm());
+    assert_eq!(bed.agents(&organization), 2);
+    faulty.arm(Fault::AfterCommit(1));
+    assert_eq!(add(["c", "d"]), Ok(()));
+    assert!(matches!(add(["e", "f"]), Err(StoreError::OutcomeUnknown(_))));
+    assert!(faulty.disarm());
+    assert_eq!(bed.agents(&organization), 6);
+    assert_eq!(add(["g", "h"]), Ok(()));
+}

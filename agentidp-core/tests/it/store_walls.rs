@@ -1,0 +1,215 @@
+//! The tenant walls, each with the others out of the way.
+//!
+//! 1 the text of a statement and the parameter that only the transaction binds; 2 the schema's
+//! composite keys; 3 the engine: row security, or triggers and views; 4 the row reader's comparison,
+//! which is private to the library and tested beside it.
+
+#[cfg(feature = "postgres")]
+mod postgres_alone;
+
+use agentidp_core::OrgId;
+use agentidp_core::store::{Scope, StoreError, Tx, Value};
+
+use crate::store_conformance::engines::{self, Bed, Place, add_agent, int, on_every_engine, texts};
+
+on_every_engine! {
+    a_read_without_its_organization_finds_only_its_own,
+    a_write_without_its_organization_changes_no_foreign_row,
+    a_row_cannot_be_put_into_another_organization,
+    the_first_parameter_is_the_transaction_s,
+    the_instance_scope_does_not_open_tenant_tables,
+    a_reference_to_another_organization_cannot_exist,
+    a_foreign_row_is_not_stolen_through_a_conflict,
+    audit_logs_cannot_be_changed,
+}
+
+/// Two organizations with an agent of the same id each.
+pub(crate) fn two_organizations(bed: &Bed) -> [OrgId; 2] {
+    let both = [bed.organization(), bed.organization()];
+    for organization in &both {
+        let scope = Scope::Org(organization.clone());
+        bed.store().write("test", &scope, |tx| add_agent(tx, "agent")).unwrap();
+    }
+    both
+}
+
+fn write(
+    bed: &Bed,
+    scope: &Scope,
+    sql: &'static str,
+    params: &[Value<'_>],
+) -> Result<u64, StoreError> {
+    bed.store().write("test", scope, |tx| tx.execute(sql, params))
+}
+
+/// The name of an organization's agent, and whether the organization is where it was.
+fn unchanged(bed: &Bed, organization: &OrgId) -> bool {
+    const NAMES: &str = "SELECT name FROM agents WHERE organization_id = ?1";
+    let scope = Scope::Org(organization.clone());
+    bed.store().read::<_, StoreError>(&scope, |tx| texts(tx, NAMES, &[])).unwrap() == ["name"]
+}
+
+fn a_read_without_its_organization_finds_only_its_own(bed: &Bed) {
+    const EVERYBODY: &str = "SELECT organization_id FROM agents WHERE ?1 <> ''";
+    const JOINED: &str = "SELECT b.organization_id FROM agents a JOIN agents b
+        ON a.agent_id = b.agent_id WHERE a.organization_id = ?1";
+    for own in two_organizations(bed) {
+        for sql in [EVERYBODY, JOINED] {
+            let found = bed
+                .store()
+                .read::<_, StoreError>(&Scope::Org(own.clone()), |tx| texts(tx, sql, &[]))
+                .unwrap();
+            assert_eq!(found, [own.as_str()], "{sql}");
+        }
+    }
+}
+
+fn a_write_without_its_organization_changes_no_foreign_row(bed: &Bed) {
+    const RENAME: &str = "UPDATE agents SET name = 'x' WHERE agent_id = ?2 AND ?1 <> ''";
+    const REMOVE: &str = "DELETE FROM agents WHERE agent_id = ?2 AND ?1 <> ''";
+    const RENAME_FOREIGN: &str =
+        "UPDATE agents SET name = 'x' WHERE organization_id = ?2 AND ?1 <> ''";
+    let [own, foreign] = two_organizations(bed);
+    for sql in [RENAME, REMOVE] {
+        match write(bed, &Scope::Org(own.clone()), sql, &[Value::Text("agent")]) {
+            Ok(rows) => assert_eq!(rows, 1, "{sql}"),
+            Err(error) => assert_eq!(error, StoreError::TenantWall, "{sql}"),
+        }
+        assert!(unchanged(bed, &foreign), "{sql}");
+    }
+    match write(bed, &Scope::Org(own), RENAME_FOREIGN, &[Value::Text(foreign.as_str())]) {
+        Ok(rows) => assert_eq!(rows, 0),
+        Err(error) => assert_eq!(error, StoreError::TenantWall),
+    }
+    assert!(unchanged(bed, &foreign));
+}
+
+fn a_row_cannot_be_put_into_another_organization(bed: &Bed) {
+    const INSERT: &str = "INSERT INTO agents (organization_id, agent_id, did, name, scopes,
+            audiences, status, version, created_at, updated_at)
+        SELECT ?2, 'intruder', 'did', 'name', '', '', 'active', 1, 0, 0 WHERE ?1 <> ''";
+    const MOVE: &str = "UPDATE agents SET organization_id = ?2, agent_id = 'moved'
+        WHERE organization_id = ?1";
+    const APPEND: &str = "INSERT INTO audit_pending (organization_id, event_id, entry)
+        SELECT ?2, 'e', '{}' WHERE ?1 <> ''";
+    let [own, foreign] = two_organizations(bed);
+    for sql in [INSERT, MOVE, APPEND] {
+        let refused = write(bed, &Scope::Org(own.clone()), sql, &[Value::Text(foreign.as_str())]);
+        assert_eq!(refused, Err(StoreError::TenantWall), "{sql}");
+    }
+    assert!(unchanged(bed, &own) && unchanged(bed, &foreign));
+}
+
+fn the_first_parameter_is_the_transaction_s(bed: &Bed) {
+    let [own, foreign] = two_organizations(bed);
+    let count = |params: &[Value<'_>]| {
+        bed.store().read::<_, StoreError>(&Scope::Org(own.clone()), |tx: &mut dyn Tx| {
+            int(tx, engines::COUNT_AGENTS, params)
+        })
+    };
+    assert_eq!(count(&[]), Ok(1));
+    let passed = count(&[Value::Text(foreign.as_str())]);
+    assert!(matches!(passed, Err(StoreError::Failed(_))), "{passed:?}");
+}
+
+fn the_instance_scope_does_not_open_tenant_tables(bed: &Bed) {
+    const TABLES: [&str; 8] = [
+        "SELECT count(*) FROM agents",
+        "SELECT count(*) FROM agent_keys",
+        "SELECT count(*) FROM credentials",
+        "SELECT count(*) FROM data_keys",
+        "SELECT count(*) FROM audit_disclosures",
+        "SELECT count(*) FROM subscriptions",
+        "SELECT count(*) FROM subscription_events",
+        "SELECT count(*) FROM outbox",
+    ];
+    const INSERT: &str = "INSERT INTO agents (organization_id, agent_id, did, name, scopes,
+            audiences, status, version, created_at, updated_at)
+        VALUES (?1, 'intruder', 'did', 'name', '', '', 'active', 1, 0, 0)";
+    let [one, _] = two_organizations(bed);
+    write(bed, &Scope::Org(one.clone()), FILL_OUTBOX, &[]).unwrap();
+    write(bed, &Scope::Org(one.clone()), FILL_CREDENTIALS, &[]).unwrap();
+    for sql in TABLES {
+        let count = bed.store().read::<_, StoreError>(&Scope::Instance, |tx| int(tx, sql, &[]));
+        assert_eq!(count, Ok(0), "{sql}");
+    }
+    let refused = write(bed, &Scope::Instance, INSERT, &[Value::Text(one.as_str())]);
+    assert_eq!(refused, Err(StoreError::TenantWall));
+}
+
+const FILL_OUTBOX: &str = "INSERT INTO outbox
+        (organization_id, event_id, subscription_id, event_type, payload, created_at)
+    VALUES (?1, 'e', 's', 't', '{}', 0)";
+
+const FILL_CREDENTIALS: &str = "INSERT INTO credentials
+        (organization_id, credential_id, agent_id, kind, status, created_at)
+    VALUES (?1, 'c', 'agent', 'secret', 'active', 0)";
+
+/// With row security, triggers and views out of the way: behind the store's back.
+fn a_reference_to_another_organization_cannot_exist(bed: &Bed) {
+    if matches!(bed.place, Place::Memory) {
+        return;
+    }
+    let [one, two] = two_organizations(bed);
+    let only_one_has = Scope::Org(one.clone());
+    bed.store().write("test", &only_one_has, |tx| add_agent(tx, "lonely")).unwrap();
+    let credential = |organization: &OrgId| {
+        bed.place.raw(&format!(
+            "INSERT INTO credentials (organization_id, credential_id, agent_id, kind, status, \
+             created_at) VALUES ('{organization}', 'c', 'lonely', 'secret', 'active', 0)"
+        ))
+    };
+    let key = |organization: &OrgId| {
+        bed.place.raw(&format!(
+            "INSERT INTO agent_keys (organization_id, agent_id, kid, alg, custody, state, \
+             public_jwk, created_at) VALUES ('{organization}', 'lonely', 'k', 'ES256', \
+             'custodial', 'current', '{{}}', 0)"
+        ))
+    };
+    for refused in [credential(&two), key(&two)] {
+        let error = refused.unwrap_err().to_lowercase();
+        assert!(error.contains("foreign key"), "{error}");
+    }
+    credential(&one).unwrap();
+    key(&one).unwrap();
+}
+
+fn a_foreign_row_is_not_stolen_through_a_conflict(bed: &Bed) {
+    const CLAIM: &str =
+        "INSERT INTO directory (kind, public_id, organization_id) VALUES ('slug', 'acme', ?1)";
+    const STEAL: &str =
+        "INSERT INTO directory (kind, public_id, organization_id) VALUES ('slug', 'acme', ?1)
+        ON CONFLICT (kind, public_id) DO UPDATE SET organization_id = excluded.organization_id";
+    const OWNER: &str = "SELECT organization_id FROM directory WHERE public_id = 'acme'";
+    let [owner, thief] = two_organizations(bed);
+    write(bed, &Scope::Org(owner.clone()), CLAIM, &[]).unwrap();
+    for sql in [STEAL] {
+        assert!(write(bed, &Scope::Org(thief.clone()), sql, &[]).is_err(), "{sql}");
+    }
+    let found = bed.store().read::<_, StoreError>(&Scope::Instance, |tx| texts(tx, OWNER, &[]));
+    assert_eq!(found, Ok(vec![owner.to_string()]));
+}
+
+fn audit_logs_cannot_be_changed(bed: &Bed) {
+    const INSERT: &str = "INSERT INTO audit_logs
+            (organization_id, seq, event_id, entry, previous_hash, hash)
+        VALUES (?1, 0, 'e', '{}', ?2, ?2)";
+    const UPDATE: &str = "UPDATE audit_logs SET entry = 'forged' WHERE organization_id = ?1";
+    const DELETE: &str = "DELETE FROM audit_logs WHERE organization_id = ?1";
+    const ENTRIES: &str = "SELECT entry FROM audit_logs WHERE organization_id = ?1";
+    let [own, _] = two_organizations(bed);
+    let scope = Scope::Org(own);
+    write(bed, &scope, INSERT, &[Value::Blob(&[0; 32])]).unwrap();
+    for sql in [UPDATE, DELETE] {
+        let refused = write(bed, &scope, sql, &[]);
+        assert!(matches!(refused, Err(StoreError::Constraint(_))), "{sql}: {refused:?}");
+    }
+    if !matches!(bed.place, Place::Memory) {
+        for sql in ["UPDATE audit_logs SET entry = 'forged'", "DELETE FROM audit_logs"] {
+            let error = bed.place.raw(sql).unwrap_err();
+            assert!(error.contains("insert-only"), "{error}");
+        }
+    }
+    let entries = bed.store().read::<_, StoreError>(&scope, |tx| texts(tx, ENTRIES, &[]));
+    assert_eq!(entries, Ok(vec!["{}".to_owned()]));
+}
