@@ -90,9 +90,11 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
             .pragma_update(None, "journal_mode", "WAL")
             .map_err(|error| failure::opening(&error))?;
     }
+    // Without recursive_triggers a REPLACE would delete the row in its way unseen by any trigger.
     connection
         .execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_spill = OFF;",
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_spill = OFF;
+             PRAGMA recursive_triggers = ON;",
         )
         .map_err(|error| failure::opening(&error))?;
     let scope = ScopeCell::default();
