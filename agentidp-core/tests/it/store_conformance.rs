@@ -26,6 +26,7 @@ on_every_engine! {
     a_reading_transaction_cannot_write,
     concurrent_writers_all_commit_and_their_errors_are_their_own,
     a_read_sees_one_state,
+    a_large_transaction_has_all_its_entries_numbered,
     the_schema_is_made_once_and_foreign_ones_are_refused,
     an_empty_database_is_not_current,
     a_fault_store_fails_where_it_is_told_to,
@@ -287,6 +288,31 @@ fn a_read_sees_one_state(bed: &Bed) {
         assert_eq!(counts, Ok((0, 0)));
     });
     assert_eq!(bed.agents(&organization), 1);
+}
+
+fn a_large_transaction_has_all_its_entries_numbered(bed: &Bed) {
+    const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+        VALUES (?1, 0, ?2, ?3)";
+    const APPEND: &str =
+        "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, '{}')";
+    let scope = Scope::Org(bed.organization());
+    bed.store()
+        .write::<_, StoreError>("test", &scope, |tx| {
+            tx.execute(OPEN_LOG, &[Value::Blob(&[0; 32]), Value::Blob(&[])])?;
+            for at in 0..2500 {
+                tx.execute(APPEND, &[Value::Text(&format!("{at:05}"))])?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    bed.store().settle().unwrap();
+    let counts = bed.store().read::<_, StoreError>(&scope, |tx| {
+        let pending =
+            int(tx, "SELECT count(*) FROM audit_pending WHERE organization_id = ?1", &[])?;
+        let last = int(tx, "SELECT max(seq) FROM audit_logs WHERE organization_id = ?1", &[])?;
+        Ok((pending, last))
+    });
+    assert_eq!(counts, Ok((0, 2499)));
 }
 
 fn the_schema_is_made_once_and_foreign_ones_are_refused(bed: &Bed) {
