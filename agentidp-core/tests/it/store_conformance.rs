@@ -18,6 +18,7 @@ on_every_engine! {
     what_a_closure_writes_it_reads_and_a_commit_keeps,
     an_error_leaves_nothing,
     a_panic_leaves_nothing_and_does_not_poison,
+    a_failure_that_is_passed_over_does_not_commit,
     values_round_trip,
     pages_come_in_the_order_of_bytes,
     conflicts_are_asked_for,
@@ -85,6 +86,27 @@ fn a_panic_leaves_nothing_and_does_not_poison(bed: &Bed) {
     assert_eq!(bed.agents(&organization), 0);
     bed.store().write("test", &scope, |tx| add_agent(tx, "a")).unwrap();
     assert_eq!(bed.agents(&organization), 1);
+}
+
+fn a_failure_that_is_passed_over_does_not_commit(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let committed = bed.store().write::<_, StoreError>("test", &scope, |tx| {
+        add_agent(tx, "a")?;
+        let again = add_agent(tx, "a");
+        assert!(matches!(again, Err(StoreError::Constraint(_))), "{again:?}");
+        // What follows answers the same.
+        assert_eq!(add_agent(tx, "b"), again);
+        Ok(())
+    });
+    assert!(matches!(committed, Err(StoreError::Constraint(_))), "{committed:?}");
+    let owned = bed.store().write_owned::<_, StoreError>("test", &scope, |tx| {
+        add_agent(tx, "a")?;
+        let _ = add_agent(tx, "a");
+        Ok(())
+    });
+    assert!(matches!(owned, Err(StoreError::Constraint(_))), "{owned:?}");
+    assert_eq!(bed.agents(&organization), 0);
 }
 
 fn values_round_trip(bed: &Bed) {

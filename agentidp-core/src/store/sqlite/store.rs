@@ -145,9 +145,12 @@ fn read(
     };
     run("BEGIN")?;
     cell.set(Some(scope));
-    let _verdict: Verdict = body(&mut SqliteTx::new(connection, scope));
+    let mut tx = SqliteTx::new(connection, scope);
+    let verdict = body(&mut tx);
     cell.set(None);
-    run("COMMIT").map(|_| ())
+    let failure = tx.into_failure();
+    run("COMMIT")?;
+    failure.filter(|_| verdict == Verdict::Commit).map_or(Ok(()), Err)
 }
 
 /// A reader that finds its way back, also from a closure that panics.

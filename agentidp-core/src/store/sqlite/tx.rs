@@ -10,25 +10,28 @@ use super::failure;
 pub(super) struct SqliteTx<'c> {
     connection: &'c Connection,
     scope: Scope,
-    last_failure: Option<StoreError>,
+    failure: Option<StoreError>,
 }
 
 impl<'c> SqliteTx<'c> {
     pub(super) fn new(connection: &'c Connection, scope: &Scope) -> SqliteTx<'c> {
-        SqliteTx { connection, scope: scope.clone(), last_failure: None }
+        SqliteTx { connection, scope: scope.clone(), failure: None }
     }
 
-    /// What the last statement that failed failed of.
-    pub(super) fn into_last_failure(self) -> Option<StoreError> {
-        self.last_failure
+    /// What a statement failed of. A transaction that has failed must not commit.
+    pub(super) fn into_failure(self) -> Option<StoreError> {
+        self.failure
     }
 
-    /// Remembers a failure on its way to the caller.
-    fn noted<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(error) = &result {
-            self.last_failure = Some(error.clone());
+    /// Runs `work` unless a statement failed before; remembers when it fails.
+    fn unless_failed<T>(
+        &mut self,
+        work: impl FnOnce(&SqliteTx<'c>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
         }
-        result
+        work(self).map_err(|failure| self.failure.insert(failure).clone())
     }
 
     fn bound(
@@ -69,10 +72,10 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, StoreError> {
-        let changed = self.bound(sql, params).and_then(|mut statement| {
-            statement.raw_execute().map_err(|error| failure::failing(&error))
-        });
-        self.noted(changed.map(|rows| rows as u64))
+        self.unless_failed(|tx| {
+            let changed = tx.bound(sql, params)?.raw_execute();
+            changed.map(|rows| rows as u64).map_err(|error| failure::failing(&error))
+        })
     }
 
     fn query(
@@ -81,14 +84,14 @@ impl Tx for SqliteTx<'_> {
         params: &[Value<'_>],
         each: &mut EachRow<'_>,
     ) -> Result<(), StoreError> {
-        let read = self.bound(sql, params).and_then(|mut statement| {
+        self.unless_failed(|tx| {
+            let mut statement = tx.bound(sql, params)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next().map_err(|error| failure::failing(&error))? {
                 each(&SqliteRow(row))?;
             }
             Ok(())
-        });
-        self.noted(read)
+        })
     }
 }
 

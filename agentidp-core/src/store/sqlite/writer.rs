@@ -130,6 +130,10 @@ impl Writer {
         let answer = batch.wait(company);
         match ran {
             Ran::Panicked(payload) => resume_unwind(payload.0),
+            Ran::Spoiled(error) => match answer {
+                Answer::Final(Ok(())) => Answer::Final(Err(error)),
+                other => other,
+            },
             Ran::Done | Ran::TransactionLost(_) => answer,
         }
     }
@@ -165,6 +169,8 @@ struct Payload(Box<dyn std::any::Any + Send>);
 
 enum Ran {
     Done,
+    /// A statement had failed, and the closure wanted to commit all the same.
+    Spoiled(StoreError),
     TransactionLost(StoreError),
     Panicked(Payload),
 }
@@ -215,18 +221,20 @@ impl OpenWriter {
         self.scope.set(None);
         if self.connection.is_autocommit() {
             let lost = || StoreError::Failed("the transaction was lost".to_owned());
-            return Ran::TransactionLost(tx.into_last_failure().unwrap_or_else(lost));
+            return Ran::TransactionLost(tx.into_failure().unwrap_or_else(lost));
         }
+        let failure = tx.into_failure();
         let kept = match &verdict {
-            Ok(Verdict::Commit) => Ok(()),
-            Ok(Verdict::Rollback) | Err(_) => self.statement("ROLLBACK TO member"),
+            Ok(Verdict::Commit) if failure.is_none() => Ok(()),
+            Ok(_) | Err(_) => self.statement("ROLLBACK TO member"),
         };
         if let Err(error) = kept.and_then(|()| self.statement("RELEASE member")) {
             return Ran::TransactionLost(error);
         }
-        match verdict {
-            Ok(_) => Ran::Done,
-            Err(payload) => Ran::Panicked(Payload(payload)),
+        match (verdict, failure) {
+            (Ok(Verdict::Commit), Some(error)) => Ran::Spoiled(error),
+            (Ok(_), _) => Ran::Done,
+            (Err(payload), _) => Ran::Panicked(Payload(payload)),
         }
     }
 
@@ -239,6 +247,7 @@ impl OpenWriter {
         for ticket in tickets {
             ran.push(match self.run(&ticket.scope, &mut **ticket.body()) {
                 Ran::Done => Turn::Answered(Ok(())),
+                Ran::Spoiled(error) => Turn::Answered(Err(error)),
                 Ran::Panicked(Payload(payload)) => Turn::Panicked(payload),
                 Ran::TransactionLost(error) => return self.lost(tickets, &error),
             });
