@@ -72,7 +72,8 @@ fn watch(core: &Core, woken: &Receiver<()>) {
             Ok(()) => pause(GATHER),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                let _ = run_until_empty(core, TRY_LOCK);
+                // Nobody comes after us: wait for another process that numbers. `stop` bounds it.
+                let _ = run_until_empty(core, LOCK);
                 return;
             }
         }
