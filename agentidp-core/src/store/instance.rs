@@ -97,6 +97,24 @@ pub(super) fn take_pending(
     Ok(taken)
 }
 
+#[cfg(feature = "postgres")]
+const PUT_BACK: &str =
+    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
+
+/// Returns entries that cannot be numbered.
+#[cfg(feature = "postgres")]
+pub(super) fn put_back(tx: &mut dyn Tx, entries: &[PendingEntry]) -> Result<(), StoreError> {
+    for entry in entries {
+        let params = [
+            Value::Text(&entry.organization_id),
+            Value::Text(&entry.event_id),
+            Value::Text(&entry.entry),
+        ];
+        tx.execute(PUT_BACK, &params)?;
+    }
+    Ok(())
+}
+
 fn read_pending(row: &dyn Row) -> Result<PendingEntry, StoreError> {
     Ok(PendingEntry {
         organization_id: row.text(0)?.to_owned(),

@@ -25,12 +25,37 @@ pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError
     let mut numbered = Vec::with_capacity(pending.len());
     let mut moved = Vec::with_capacity(logs.len());
     for (log, name) in logs.iter().zip(names) {
-        let head = heads.remove(name).ok_or(StoreError::BrokenHead)?;
-        moved.push((name, append(&head, log, &mut numbered)?));
+        let head = heads.remove(name).ok_or(StoreError::BrokenHead);
+        match head.and_then(|head| append(&head, log, &mut numbered)) {
+            Ok(head) => moved.push((name, head)),
+            Err(error) => leave(tx, company, log, error)?,
+        }
     }
     instance::insert_entries(tx, &numbered)?;
     instance::move_heads(tx, &moved)?;
-    Ok(pending.len())
+    Ok(numbered.len())
+}
+
+/// What to do with entries of a log whose head is damaged. The transaction that wrote them must fail
+/// where it is still open; where it has committed they wait, and other organizations go on.
+fn leave(
+    tx: &mut dyn Tx,
+    company: Company,
+    log: &[PendingEntry],
+    error: StoreError,
+) -> Result<(), StoreError> {
+    match company {
+        #[cfg(feature = "sqlite")]
+        Company::None => {
+            let _ = (tx, log);
+            Err(error)
+        }
+        #[cfg(feature = "postgres")]
+        Company::Others => {
+            let _ = error;
+            instance::put_back(tx, log)
+        }
+    }
 }
 
 fn name(log: &[PendingEntry]) -> Option<&str> {

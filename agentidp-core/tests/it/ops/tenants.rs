@@ -4,7 +4,6 @@ use agentidp_core::{
     AgentError, AgentId, CredentialError, NewAgent, NewCredential, OrgId, PageRequest, SystemClock,
     SystemRng,
 };
-use agentidp_testkit::TestIdp;
 
 use super::Engine;
 

@@ -3,14 +3,13 @@
 use agentidp_core::PageRequest;
 use agentidp_core::audit::FindingKind;
 use agentidp_core::store::{Scope, Store, StoreError, Value};
-use agentidp_testkit::TestIdp;
-
 use super::Engine;
 
 super::on_every_engine!(
     pages_follow_each_other_without_gap_or_repetition,
     a_change_of_stored_bytes_is_found_where_it_is,
     a_deleted_end_is_found_by_the_head,
+    a_damaged_head_stops_its_own_organization_alone,
     personal_values_are_commitments_in_the_entry,
 );
 
@@ -66,6 +65,7 @@ const MOVE_HEAD: &str = "UPDATE audit_heads SET size = size + 1 WHERE organizati
 fn a_deleted_end_is_found_by_the_head(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
+    assert_eq!(test.trail(&acme.org.id).len(), 3, "all have their numbers");
     let store: &dyn Store = &*test.store;
     let scope = Scope::Org(acme.org.id.clone());
     store.write::<_, StoreError>("cut", &scope, |tx| tx.execute(MOVE_HEAD, &[])).unwrap();
@@ -73,6 +73,24 @@ fn a_deleted_end_is_found_by_the_head(engine: Engine) {
     assert!(!report.valid);
     assert_eq!(report.findings[0].kind, FindingKind::Head);
 }
+
+fn a_damaged_head_stops_its_own_organization_alone(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let store: &dyn Store = &*test.store;
+    let scope = Scope::Org(acme.org.id.clone());
+    store
+        .write::<_, StoreError>("damage", &scope, |tx| tx.execute(DAMAGE_HEAD, &[Value::Blob(b"")]))
+        .unwrap();
+    // SQLite numbers before it commits, so it refuses; PostgreSQL leaves the entry without a number.
+    let _ = test.idp.token(&acme.request());
+    test.idp.token(&globex.request()).unwrap();
+    assert!(test.idp.org(&globex.org.id).verify_audit().unwrap().valid);
+    assert_eq!(test.trail(&globex.org.id).last().unwrap(), "token.issued Success");
+    assert!(!test.idp.org(&acme.org.id).verify_audit().unwrap().valid);
+}
+
+const DAMAGE_HEAD: &str = "UPDATE audit_heads SET frontier = ?2 WHERE organization_id = ?1";
 
 fn personal_values_are_commitments_in_the_entry(engine: Engine) {
     let test = engine.idp();
