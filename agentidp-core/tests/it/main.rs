@@ -22,6 +22,9 @@ mod kek;
 mod key_attacks;
 #[cfg(test)]
 #[cfg(feature = "sqlite")]
+mod kill;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod ops;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]

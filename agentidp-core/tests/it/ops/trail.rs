@@ -1,9 +1,9 @@
 //! The trail: pages, verification, and what verification finds in a damaged one.
 
+use super::Engine;
 use agentidp_core::PageRequest;
 use agentidp_core::audit::FindingKind;
 use agentidp_core::store::{Scope, Store, StoreError, Value};
-use super::Engine;
 
 super::on_every_engine!(
     pages_follow_each_other_without_gap_or_repetition,
