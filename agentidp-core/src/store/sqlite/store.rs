@@ -17,9 +17,11 @@ const READERS: usize = 4;
 
 /// A store in a SQLite file, or in memory.
 pub struct SqliteStore {
-    writer: Writer,
+    // Dropped before the writer: the connection that closes last takes the write-ahead log into the
+    // database, and one that only reads cannot.
     readers: Mutex<Vec<Reader>>,
     returned: Condvar,
+    writer: Writer,
     memory: bool,
 }
 
@@ -219,4 +221,18 @@ fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), 
             .map_err(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_database_is_one_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("agentidp.db");
+        drop(SqliteStore::open(&path).unwrap());
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
 }
