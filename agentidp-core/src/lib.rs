@@ -30,7 +30,7 @@ pub use base::{
 pub use crypto::{Alg, CryptoProvider, KekSource};
 pub use error::ErrorCode;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use idp::{Config, Database, Error, Idp, InstanceStatus, OrgHandle};
+pub use idp::{Config, Database, Error, Idp, InstanceStatus, OrgHandle, SchemaStatus};
 pub use model::{
     Agent, AgentStatus, Credential, CredentialStatus, Invalid, IssuedCredential, Issuer, NewAgent,
     NewCredential, NewOrg, Org, OrgStatus, PlanTier, TokenRequest, TokenResponse,

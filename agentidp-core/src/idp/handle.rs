@@ -190,7 +190,7 @@ fn choice(config: Config) -> Result<Choice, OpenError> {
     })
 }
 
-fn open_store(database: &Database, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
+pub(super) fn open_store(database: &Database, migrate: bool) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) if migrate => Arc::new(SqliteStore::open(path)?),

@@ -4,8 +4,10 @@ mod config;
 mod error;
 mod handle;
 mod org;
+mod schema;
 
 pub use config::{Config, Database};
 pub use error::Error;
 pub use handle::{Idp, InstanceStatus};
 pub use org::OrgHandle;
+pub use schema::SchemaStatus;

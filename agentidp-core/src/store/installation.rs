@@ -57,6 +57,16 @@ pub(crate) fn instance(tx: &mut dyn Tx) -> Result<Option<InstanceRow>, StoreErro
     })
 }
 
+const IDENTITY: &str = "SELECT instance_id, issuer FROM instance WHERE id = 1";
+
+/// Who the instance is, read from the columns that every version of the schema has.
+pub(crate) fn identity(tx: &mut dyn Tx) -> Result<Option<(InstanceId, String)>, StoreError> {
+    tx.row(IDENTITY, &[], |row| {
+        let id = row.parsed(0, |text| InstanceId::parse(text).ok())?;
+        Ok((id, row.text(1)?.to_owned()))
+    })
+}
+
 const INSERT_PEPPER: &str = "INSERT INTO peppers (version, sealed_pepper, created_at)
     SELECT ?2, ?3, ?4 WHERE ?1 = '00000000-0000-7000-8000-000000000000'";
 

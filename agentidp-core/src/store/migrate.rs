@@ -31,6 +31,28 @@ pub(super) enum Mode {
     Check,
 }
 
+/// How a database's schema compares with the one that this program knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaState {
+    /// The last migration applied; 0 where there is none.
+    pub found: i64,
+    /// The newest migration this program knows.
+    pub known: i64,
+    /// Why this program would refuse to use it as it is.
+    pub refusal: Option<StoreError>,
+}
+
+impl SchemaState {
+    /// Compares without refusing.
+    pub(super) fn of(known: &'static [Migration], applied: &[(i64, Vec<u8>)]) -> SchemaState {
+        SchemaState {
+            found: applied.last().map_or(0, |(version, _)| *version),
+            known: known.last().map_or(0, |migration| migration.version),
+            refusal: plan(known, applied, Mode::Check).err(),
+        }
+    }
+}
+
 #[cfg(feature = "sqlite")]
 pub(super) const SQLITE: &[Migration] = &[Migration {
     version: 1,
@@ -113,5 +135,9 @@ mod tests {
             plan(KNOWN, &applied(&KNOWN[..1]), Mode::Check).unwrap_err(),
             StoreError::SchemaOutdated { found: 1, known: 2 }
         );
+        let state = SchemaState::of(KNOWN, &newer);
+        assert_eq!((state.found, state.known), (3, 2));
+        assert_eq!(state.refusal, Some(StoreError::SchemaNewer { found: 3, known: 2 }));
+        assert_eq!(SchemaState::of(KNOWN, &applied(KNOWN)).refusal, None);
     }
 }

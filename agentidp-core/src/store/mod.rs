@@ -20,6 +20,7 @@ mod postgres;
 mod sqlite;
 
 pub use error::StoreError;
+pub use migrate::SchemaState;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]

@@ -3,8 +3,8 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor as _, Row as _};
 
-use crate::store::StoreError;
 use crate::store::migrate::{self, Migration, Mode};
+use crate::store::{SchemaState, StoreError};
 
 use super::failure::Failure;
 use super::pool::Pool;
@@ -29,6 +29,14 @@ pub(super) async fn run(pool: &Pool, mode: Mode) -> Result<(), StoreError> {
     }
     pool.release(lease);
     Ok(())
+}
+
+/// Compares the schema with the one that we know, and changes nothing.
+pub(super) async fn look(pool: &Pool) -> Result<SchemaState, StoreError> {
+    let mut lease = pool.acquire().await.map_err(|failure| failure.error)?;
+    let applied = applied(&mut lease.connection).await?;
+    pool.release(lease);
+    Ok(SchemaState::of(migrate::POSTGRES, &applied))
 }
 
 /// Applies the oldest migration that is missing. On an error the caller drops the connection, and

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::base::{limits, pause};
-use crate::store::{Body, Scope, Store, StoreError, Tx, Verdict, migrate::Mode};
+use crate::store::{Body, SchemaState, Scope, Store, StoreError, Tx, Verdict, migrate::Mode};
 
 use super::actor::Access;
 use super::migrate;
@@ -26,7 +26,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(2);
 /// the calling thread, which may be any, also one of a runtime of the caller's own.
 pub struct PostgresStore {
     core: Arc<Core>,
-    sequencing: Sequencing,
+    /// Absent where the database is only looked at.
+    sequencing: Option<Sequencing>,
     _runtime: OwnRuntime,
 }
 
@@ -55,12 +56,20 @@ impl PostgresStore {
         Self::start(url, Mode::Check)
     }
 
+    /// Opens the database at `url` to look at it, whatever its schema is. It numbers no entries.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be reached or read.
+    pub fn open_as_it_is(url: &str) -> Result<(PostgresStore, SchemaState), StoreError> {
+        let (core, runtime) = Core::connect(url)?;
+        let state = core.ask(|pool| async move { migrate::look(&pool).await })?;
+        Ok((PostgresStore { core, sequencing: None, _runtime: runtime }, state))
+    }
+
     fn start(url: &str, mode: Mode) -> Result<PostgresStore, StoreError> {
-        let pool = Arc::new(Pool::new(url)?);
-        let runtime = OwnRuntime::new()?;
-        let core = Arc::new(Core { runtime: runtime.handle()?, pool });
-        core.prepare_schema(mode)?;
-        let sequencing = Sequencing::start(&core)?;
+        let (core, runtime) = Core::connect(url)?;
+        core.ask(|pool| async move { migrate::run(&pool, mode).await })?;
+        let sequencing = Some(Sequencing::start(&core)?);
         Ok(PostgresStore { core, sequencing, _runtime: runtime })
     }
 }
@@ -73,7 +82,7 @@ impl Store for PostgresStore {
         body: &mut Body<'_>,
     ) -> Result<(), StoreError> {
         if self.core.run(scope, Access::Write, body)? == Verdict::Commit {
-            self.sequencing.wake();
+            self.sequencing.iter().for_each(Sequencing::wake);
         }
         Ok(())
     }
@@ -89,7 +98,7 @@ impl Store for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        self.sequencing.stop();
+        self.sequencing.iter_mut().for_each(Sequencing::stop);
     }
 }
 
@@ -100,11 +109,21 @@ pub(super) struct Core {
 }
 
 impl Core {
-    fn prepare_schema(&self, mode: Mode) -> Result<(), StoreError> {
+    fn connect(url: &str) -> Result<(Arc<Core>, OwnRuntime), StoreError> {
+        let pool = Arc::new(Pool::new(url)?);
+        let runtime = OwnRuntime::new()?;
+        Ok((Arc::new(Core { runtime: runtime.handle()?, pool }), runtime))
+    }
+
+    /// Runs `work` on the store's own threads and waits for it.
+    fn ask<T: Send + 'static, F>(&self, work: impl FnOnce(Arc<Pool>) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
         let (answer, answered) = mpsc::channel();
-        let pool = Arc::clone(&self.pool);
+        let work = work(Arc::clone(&self.pool));
         self.runtime.spawn(async move {
-            let _ = answer.send(migrate::run(&pool, mode).await);
+            let _ = answer.send(work.await);
         });
         answered.recv().unwrap_or(Err(StoreError::NotRun))
     }

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::store::{Body, OwnedBody, Scope, Store, StoreError, Verdict, migrate};
+use crate::store::{Body, OwnedBody, SchemaState, Scope, Store, StoreError, Verdict, migrate};
 
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
@@ -54,6 +54,18 @@ impl SqliteStore {
         Self::start(&Location::File(path.to_owned()), migrate::Mode::Check)
     }
 
+    /// Opens the database in the file `path` to look at it, whatever its schema is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened or read.
+    pub fn open_as_it_is(path: &Path) -> Result<(SqliteStore, SchemaState), StoreError> {
+        let location = Location::File(path.to_owned());
+        let writer = Writer::open(&location)?;
+        let applied = writer.with_connection(|connection| applied_migrations(connection))?;
+        let state = SchemaState::of(migrate::SQLITE, &applied.unwrap_or_default());
+        Ok((Self::over(writer, &location)?, state))
+    }
+
     /// Opens an empty database in memory. It is gone when the store is dropped.
     ///
     /// # Errors
@@ -68,6 +80,10 @@ impl SqliteStore {
             migrate_sqlite(connection, mode)?;
             connection::build_write_walls(connection)
         })?;
+        Self::over(writer, location)
+    }
+
+    fn over(writer: Writer, location: &Location) -> Result<SqliteStore, StoreError> {
         // In memory a reader runs only while nobody writes, so more than one would be idle.
         let readers = if location.is_memory() { 1 } else { READERS };
         let readers = (0..readers)
@@ -184,7 +200,11 @@ fn migrate_sqlite(connection: &mut Connection, mode: migrate::Mode) -> Result<()
     result.and(ended)
 }
 
-fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), StoreError> {
+/// Versions and checksums of migrations, oldest first.
+type Applied = Vec<(i64, Vec<u8>)>;
+
+/// The migrations that were applied; `None` where the schema was never begun.
+fn applied_migrations(connection: &Connection) -> Result<Option<Applied>, StoreError> {
     let failed = |error: rusqlite::Error| failure::failing(&error);
     let exists: bool = connection
         .query_row(
@@ -193,19 +213,25 @@ fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), 
             |row| row.get(0),
         )
         .map_err(failed)?;
-    let applied = if exists {
-        let mut statement = connection
-            .prepare("SELECT version, checksum FROM schema_migrations ORDER BY version")
-            .map_err(failed)?;
-        statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect::<Result<Vec<(i64, Vec<u8>)>, _>>)
-            .map_err(failed)?
-    } else {
-        Vec::new()
-    };
-    for migration in migrate::plan(migrate::SQLITE, &applied, mode)? {
-        if !exists && migration.version == 1 {
+    if !exists {
+        return Ok(None);
+    }
+    let mut statement = connection
+        .prepare("SELECT version, checksum FROM schema_migrations ORDER BY version")
+        .map_err(failed)?;
+    let applied = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .and_then(Iterator::collect::<Result<Applied, _>>)
+        .map_err(failed)?;
+    Ok(Some(applied))
+}
+
+fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), StoreError> {
+    let failed = |error: rusqlite::Error| failure::failing(&error);
+    let applied = applied_migrations(connection)?;
+    let begun = applied.is_some();
+    for migration in migrate::plan(migrate::SQLITE, &applied.unwrap_or_default(), mode)? {
+        if !begun && migration.version == 1 {
             connection.execute_batch(migrate::SQLITE_BOOKKEEPING).map_err(failed)?;
         }
         connection.execute_batch(migration.sql).map_err(failed)?;
