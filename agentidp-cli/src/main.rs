@@ -1,2 +1,26 @@
-//! The command line.
-fn main() {}
+//! `agentidp`: the identity provider for AI agents, on the command line.
+//!
+//! Thin: each command reads its arguments, calls the library, and shows what that answered.
+
+mod cli;
+mod command;
+mod database_url;
+mod failure;
+mod files;
+mod home;
+mod init;
+mod output;
+mod status;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    status::survive_file_size_limit();
+    let arguments = match cli::parse() {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended,
+    };
+    let output = output::Output::new(&arguments.global);
+    let result = command::run(&arguments.command, &arguments.global, &output);
+    status::of(result, &output)
+}

@@ -1,0 +1,110 @@
+//! `agentidp audit`.
+
+use std::fmt::Write as _;
+
+use agentidp_core::audit::{ChainReport, Outcome, StoredEntry};
+use agentidp_core::{Cursor, ErrorCode, PageRequest};
+use clap::{Args, Subcommand};
+
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::home;
+use crate::output::{Fields, Output, printable};
+
+use super::OrgFlag;
+
+/// What is done with the audit trail.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the trail of an organization, a page at a time, the oldest entry first.
+    List(List),
+    /// Verify the whole trail of an organization. Exit code 3: it is broken.
+    Verify(Verify),
+}
+
+/// A page of the trail.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    org: OrgFlag,
+    /// Most entries, up to 500.
+    #[arg(long, value_name = "N", env = "AGENTIDP_LIMIT")]
+    limit: Option<usize>,
+    /// Where an earlier page ended: its nextCursor.
+    #[arg(long, env = "AGENTIDP_CURSOR")]
+    cursor: Option<String>,
+}
+
+/// A trail to verify.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    org: OrgFlag,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failure`] when it failed, or the trail is broken.
+pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), Failure> {
+    let idp = home::open(global)?;
+    match verb {
+        Verb::List(list) => {
+            let mut request = PageRequest::first();
+            if let Some(limit) = list.limit {
+                request = request.limit(limit);
+            }
+            if let Some(cursor) = &list.cursor {
+                request = request.after(Cursor::new(cursor));
+            }
+            let page = list.org.handle(&idp)?.audit(&request)?;
+            if output.is_json() {
+                return output.document(&page);
+            }
+            output.text(&page.items.iter().map(line).collect::<String>())?;
+            if let Some(next) = &page.next_cursor {
+                output.note(&format!("there is more: --cursor {}", next.as_str()));
+            }
+            Ok(())
+        }
+        Verb::Verify(verify) => report(&verify.org.handle(&idp)?.verify_audit()?, output),
+    }
+}
+
+/// An entry on a line: when, what, how it ended, and who did it to what.
+fn line(entry: &StoredEntry) -> String {
+    let outcome = match entry.outcome {
+        Outcome::Success => "success",
+        Outcome::Refused => "refused",
+    };
+    let actor = entry.actor.as_ref().map_or("-", |actor| actor.as_str());
+    let target = entry.target.as_deref().map_or_else(|| "-".to_owned(), printable);
+    let time = entry.time.to_string();
+    let what = printable(&entry.event_type);
+    let mut line = String::new();
+    let _ = writeln!(line, "{time:27}  {what:20}  {outcome}  {actor:36}  {target}");
+    line
+}
+
+fn report(report: &ChainReport, output: &Output) -> Result<(), Failure> {
+    let fields = Fields::default()
+        .with("valid", report.valid)
+        .with("size", report.size)
+        .with("root", &report.root)
+        .maybe("brokenAtEventId", report.broken_at_event_id.as_ref())
+        .with("findings", &report.findings)
+        .with("findingsCount", report.findings_count)
+        .with("limits", report.limits);
+    if report.valid {
+        return output.fields(&fields);
+    }
+    let count = report.findings_count;
+    let failure = Failure::new(
+        ErrorCode::AuditBroken,
+        format!("the audit trail does not verify: {count} findings"),
+    );
+    if !output.is_json() {
+        output.fields(&fields)?;
+    }
+    Err(failure.details(fields))
+}

@@ -1,0 +1,17 @@
+//! The commands, one file for each noun.
+
+pub(crate) mod agent;
+pub(crate) mod audit;
+pub(crate) mod credential;
+pub(crate) mod db;
+mod dispatch;
+mod duration;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod org;
+mod org_flag;
+pub(crate) mod quickstart;
+pub(crate) mod token;
+
+pub(crate) use dispatch::run;
+use org_flag::{OrgFlag, agent_id};
