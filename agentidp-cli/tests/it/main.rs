@@ -1,0 +1,20 @@
+//! The binary, as its users meet it.
+//!
+//! `cfg(test)` is always true here. It tells clippy that helpers are tests too.
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod homes;
+#[cfg(test)]
+mod quickstart;
+#[cfg(test)]
+mod redact;
+#[cfg(test)]
+mod sandbox;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod transcripts;
