@@ -7,6 +7,9 @@ mod disk;
 #[cfg(test)]
 mod homes;
 #[cfg(test)]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(test)]
 mod quickstart;
 #[cfg(test)]
 mod redact;
