@@ -78,7 +78,8 @@ fn check_index(source: &Source, rust: &RustText, findings: &mut Vec<Finding>) {
         let declared = ends_at_semicolon < at + rest.find('{').unwrap_or(rest.len());
         at = match leading_word(item) {
             "mod" if declared => ends_at_semicolon,
-            "use" | "extern" => ends_at_semicolon,
+            // A combination of features that cannot work is refused where the crate begins.
+            "use" | "extern" | "compile_error" => ends_at_semicolon,
             "macro_rules" => body,
             // A macro body in brackets or parentheses leaves its semicolon behind.
             "" if rest.starts_with(';') => at + 1,

@@ -98,6 +98,13 @@ impl Queue {
         waiting.tickets.drain(..count).collect()
     }
 
+    /// Whether nobody waits; nobody leads from then on.
+    pub(super) fn is_done(&self) -> bool {
+        let mut waiting = self.lock();
+        waiting.led = !waiting.tickets.is_empty();
+        !waiting.led
+    }
+
     /// Hands the lead to the first who waits, if anybody does.
     pub(super) fn pass_on(&self) {
         let mut waiting = self.lock();

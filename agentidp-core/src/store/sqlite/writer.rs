@@ -29,6 +29,10 @@ use super::tx::SqliteTx;
 /// How long a process that shares its file leaves the lock alone between two batches.
 const LEAVE_TO_OTHERS: Duration = Duration::from_micros(700);
 
+/// Batches that one caller leads before the next caller has to: waking another for each would leave
+/// the database idle until that thread gets a processor.
+const LED_BATCHES_MAX: usize = 8;
+
 pub(super) struct Writer {
     open: Mutex<OpenWriter>,
     /// Callers that want the connection and do not have it.
@@ -89,18 +93,25 @@ impl Writer {
         }
     }
 
-    /// Runs the closures of all that wait, commits, hands the lead on and gives everybody their
-    /// answer.
+    /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
+    /// batch, until nobody waits or it is another's turn to lead.
     fn lead(&self) {
-        let mut open = self.lock();
-        let tickets = self.queue.take();
-        let turns = open.run_tickets(&tickets);
-        drop(open);
-        // The next leader first: it works while we wake the others.
-        self.queue.pass_on();
-        for (ticket, turn) in tickets.iter().zip(turns) {
-            ticket.tell(turn);
+        for _ in 0..LED_BATCHES_MAX {
+            let mut open = self.lock();
+            let tickets = self.queue.take();
+            let turns = open.run_tickets(&tickets);
+            drop(open);
+            for (ticket, turn) in tickets.iter().zip(turns) {
+                ticket.tell(turn);
+            }
+            if self.queue.is_done() {
+                return;
+            }
+            // Those just answered may have their next closure ready in the time of a breath, and a
+            // larger batch spreads its fsync over more of them.
+            std::thread::yield_now();
         }
+        self.queue.pass_on();
     }
 
     /// Takes part in a batch, or makes one of its own.
