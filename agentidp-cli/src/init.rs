@@ -55,9 +55,15 @@ pub(crate) fn make(
     if let Some(path) = database.file() {
         undo.own_database_if_new(path);
     }
-    let idp = Idp::create(config.kek(source).issuer(issuer))?;
+    let new_file = database.file().is_some_and(|path| !path.exists());
+    let idp = Idp::create(config.kek(source).issuer(issuer)).inspect_err(|error| {
+        // The connection may have broken after the instance was made: it would need its key.
+        if !new_file && error.code() == ErrorCode::DatabaseFailed {
+            undo.disown(&home.kek_path());
+        }
+    })?;
     let settings = Settings::new(idp.status().instance_id, issuer, stored, kek);
-    if database.file().is_none() {
+    if !new_file {
         // The instance is in a database that we cannot take it out of again: keep its key.
         undo.disown(&home.kek_path());
     }

@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! A clock that a test moves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use agentidp_core::{Clock, Timestamp};
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that moves by a microsecond each time it is read, so that what happens in turn has times in
+/// that order, and otherwise when a test moves it. Clones show the same time.
 #[derive(Debug, Clone)]
 pub struct TestClock(Arc<AtomicI64>);
 
@@ -37,7 +38,7 @@ impl Default for TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::SeqCst))
     }
 }
 
@@ -46,13 +47,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_stands_still_until_it_is_moved() {
+    fn it_creeps_until_it_is_moved() {
         let clock = TestClock::default();
         let other = clock.clone();
         let start = clock.now();
-        assert_eq!(clock.now(), start);
+        assert_eq!(clock.now(), start.plus(Duration::from_micros(1)));
         clock.step(Duration::from_secs(60));
-        assert_eq!(other.now(), start.plus(Duration::from_secs(60)));
+        assert_eq!(other.now().as_seconds(), start.as_seconds() + 60);
         clock.set(start);
         assert_eq!(other.now(), start);
     }

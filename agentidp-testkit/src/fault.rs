@@ -1,8 +1,10 @@
 //! A store that fails where a test says.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agentidp_core::store::{Body, EachRow, Scope, Store, StoreError, Tx, Value, Verdict};
+use agentidp_core::store::{
+    Body, EachRow, OwnedBody, Scope, Store, StoreError, Tx, Value, Verdict,
+};
 
 /// Where to fail. Statements and commits are those of write transactions, counted from 0 since the
 /// fault was armed, across all transactions of a call.
@@ -39,13 +41,13 @@ impl Plan {
 /// nothing fired.
 pub struct FaultStore {
     inner: Arc<dyn Store>,
-    plan: Mutex<Plan>,
+    plan: Arc<Mutex<Plan>>,
 }
 
 impl FaultStore {
     /// A store that does as `inner` does until it is armed.
     pub fn new(inner: Arc<dyn Store>) -> FaultStore {
-        FaultStore { inner, plan: Mutex::default() }
+        FaultStore { inner, plan: Arc::default() }
     }
 
     /// Fails once at `fault`, counting from now.
@@ -58,14 +60,22 @@ impl FaultStore {
         std::mem::take(&mut *self.plan()).fired
     }
 
-    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        lock(&self.plan)
     }
 
-    fn commit_fires(&self, fault: fn(u64) -> Fault) -> bool {
-        let mut plan = self.plan();
-        let at = fault(plan.commits);
-        plan.fires(at)
+    /// What the caller is told of a transaction that ended so.
+    fn told(&self, ended: (Verdict, bool)) -> Result<(), StoreError> {
+        match ended {
+            (_, true) => Err(StoreError::Injected),
+            (Verdict::Rollback, false) => Ok(()),
+            (Verdict::Commit, false) => {
+                let lost = commit_fires(&self.plan, Fault::AfterCommit);
+                self.plan().commits += 1;
+                let unknown = || Err(StoreError::OutcomeUnknown("injected".to_owned()));
+                if lost { unknown() } else { Ok(()) }
+            }
+        }
     }
 }
 
@@ -78,23 +88,29 @@ impl Store for FaultStore {
     ) -> Result<(), StoreError> {
         let mut ended = (Verdict::Rollback, false);
         self.inner.write_tx(name, scope, &mut |tx| {
-            let mut tx = FaultTx { inner: tx, store: self, failed: false };
-            let verdict = body(&mut tx);
-            let commits = verdict == Verdict::Commit;
-            let refused = commits && (tx.failed || self.commit_fires(Fault::BeforeCommit));
-            ended = (verdict, refused);
-            if refused { Verdict::Rollback } else { verdict }
+            ended = run(&self.plan, tx, body);
+            if ended.1 { Verdict::Rollback } else { ended.0 }
         })?;
-        match ended {
-            (_, true) => Err(StoreError::Injected),
-            (Verdict::Rollback, false) => Ok(()),
-            (Verdict::Commit, false) => {
-                let lost = self.commit_fires(Fault::AfterCommit);
-                self.plan().commits += 1;
-                let unknown = || Err(StoreError::OutcomeUnknown("injected".to_owned()));
-                if lost { unknown() } else { Ok(()) }
-            }
-        }
+        self.told(ended)
+    }
+
+    fn write_owned_tx(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        mut body: Box<OwnedBody>,
+    ) -> Result<(), StoreError> {
+        let (plan, ended) =
+            (Arc::clone(&self.plan), Arc::new(Mutex::new((Verdict::Rollback, false))));
+        let slot = Arc::clone(&ended);
+        let faulty = move |tx: &mut dyn Tx| {
+            let ended = run(&plan, tx, &mut *body);
+            *lock(&slot) = ended;
+            if ended.1 { Verdict::Rollback } else { ended.0 }
+        };
+        self.inner.write_owned_tx(name, scope, Box::new(faulty))?;
+        let ended = *lock(&ended);
+        self.told(ended)
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
@@ -106,16 +122,36 @@ impl Store for FaultStore {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn commit_fires(plan: &Mutex<Plan>, fault: fn(u64) -> Fault) -> bool {
+    let mut plan = lock(plan);
+    let at = fault(plan.commits);
+    plan.fires(at)
+}
+
+/// Runs `body` over a transaction that fails where it is to; what the body wanted, and whether its
+/// commit is refused.
+fn run(plan: &Mutex<Plan>, tx: &mut dyn Tx, body: &mut Body<'_>) -> (Verdict, bool) {
+    let mut tx = FaultTx { inner: tx, plan, failed: false };
+    let verdict = body(&mut tx);
+    let commits = verdict == Verdict::Commit;
+    let refused = commits && (tx.failed || commit_fires(plan, Fault::BeforeCommit));
+    (verdict, refused)
+}
+
 struct FaultTx<'a> {
     inner: &'a mut dyn Tx,
-    store: &'a FaultStore,
+    plan: &'a Mutex<Plan>,
     failed: bool,
 }
 
 impl FaultTx<'_> {
     /// Counts a statement. Once one has failed, so do all that follow, as on a real engine.
     fn count(&mut self) -> Result<(), StoreError> {
-        let mut plan = self.store.plan();
+        let mut plan = lock(self.plan);
         let at = Fault::Statement(plan.statements);
         plan.statements += 1;
         self.failed |= plan.fires(at);

@@ -25,7 +25,7 @@ pub struct TestIdp {
     pub idp: Idp,
     /// Its store, which fails where it is armed to.
     pub store: Arc<FaultStore>,
-    /// Its clock, which stands still unless it is moved.
+    /// Its clock.
     pub clock: Arc<TestClock>,
     home: TempDir,
     file: Option<PathBuf>,
@@ -70,6 +70,11 @@ impl TestIdp {
             canaries: Mutex::default(),
             _guard: guard,
         }
+    }
+
+    /// The file of its key-encryption key.
+    pub fn kek_path(&self) -> PathBuf {
+        self.home.path().join("kek.key")
     }
 
     /// Another handle to the same instance, as another process would have it.

@@ -12,6 +12,9 @@ mod postgres;
 #[cfg(test)]
 mod quickstart;
 #[cfg(test)]
+#[cfg(unix)]
+mod read_only;
+#[cfg(test)]
 mod redact;
 #[cfg(test)]
 mod sandbox;

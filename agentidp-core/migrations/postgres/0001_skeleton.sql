@@ -120,7 +120,7 @@ CREATE TABLE audit_pending (
 
 CREATE TABLE audit_logs (
     organization_id TEXT COLLATE "C" NOT NULL,
-    seq BIGINT NOT NULL,
+    seq BIGINT NOT NULL CHECK (seq >= 0),
     event_id TEXT COLLATE "C" NOT NULL,
     entry TEXT COLLATE "C" NOT NULL,
     previous_hash BYTEA NOT NULL,
@@ -131,11 +131,13 @@ CREATE TABLE audit_logs (
 CREATE UNIQUE INDEX audit_logs_event ON audit_logs (organization_id, event_id);
 
 -- The end of each organization's log: its size, last chain hash, and the roots of its perfect subtrees.
+-- `stopped` is 1 where the head cannot be continued: nothing is numbered there until it is mended.
 CREATE TABLE audit_heads (
     organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    size BIGINT NOT NULL,
+    size BIGINT NOT NULL CHECK (size >= 0),
     hash BYTEA NOT NULL,
-    frontier BYTEA NOT NULL
+    frontier BYTEA NOT NULL,
+    stopped BIGINT NOT NULL DEFAULT 0
 );
 
 -- Personal values that entries commit to. Erasing a row here keeps every proof valid.
@@ -182,9 +184,8 @@ ALTER TABLE directory FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON directory
     USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
     WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
-CREATE POLICY instance ON directory FOR ALL
-    USING (current_setting('app.instance', true) = 'on')
-    WITH CHECK (current_setting('app.instance', true) = 'on');
+CREATE POLICY instance ON directory FOR SELECT
+    USING (current_setting('app.instance', true) = 'on');
 
 ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE organizations FORCE ROW LEVEL SECURITY;
@@ -269,7 +270,30 @@ CREATE POLICY tenant ON outbox
     USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
     WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
 
--- A guard against accidents. What protects the trail is the signature over its head.
+-- The instance's own tables: anybody may read them, the `system` organization alone may write.
+
+ALTER TABLE instance ENABLE ROW LEVEL SECURITY;
+ALTER TABLE instance FORCE ROW LEVEL SECURITY;
+CREATE POLICY everybody ON instance FOR SELECT USING (true);
+CREATE POLICY system ON instance
+    USING (current_setting('app.organization_id', true) = '00000000-0000-7000-8000-000000000000')
+    WITH CHECK (current_setting('app.organization_id', true) = '00000000-0000-7000-8000-000000000000');
+
+ALTER TABLE peppers ENABLE ROW LEVEL SECURITY;
+ALTER TABLE peppers FORCE ROW LEVEL SECURITY;
+CREATE POLICY everybody ON peppers FOR SELECT USING (true);
+CREATE POLICY system ON peppers
+    USING (current_setting('app.organization_id', true) = '00000000-0000-7000-8000-000000000000')
+    WITH CHECK (current_setting('app.organization_id', true) = '00000000-0000-7000-8000-000000000000');
+
+ALTER TABLE signing_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE signing_keys FORCE ROW LEVEL SECURITY;
+CREATE POLICY everybody ON signing_keys FOR SELECT USING (true);
+CREATE POLICY system ON signing_keys
+    USING (current_setting('app.organization_id', true) = '00000000-0000-7000-8000-000000000000')
+    WITH CHECK (current_setting('app.organization_id', true) = '00000000-0000-7000-8000-000000000000');
+
+-- A guard against accidents. Whoever owns the database can take them away.
 CREATE FUNCTION audit_logs_refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'audit_logs is insert-only'; END $$;
 

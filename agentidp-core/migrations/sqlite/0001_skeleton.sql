@@ -122,7 +122,7 @@ CREATE TABLE audit_pending (
 -- With a rowid: rows are wide and appended, and a clustered key would carry them in its inner pages.
 CREATE TABLE audit_logs (
     organization_id TEXT NOT NULL,
-    seq INTEGER NOT NULL,
+    seq INTEGER NOT NULL CHECK (seq >= 0),
     event_id TEXT NOT NULL,
     entry TEXT NOT NULL,
     previous_hash BLOB NOT NULL,
@@ -133,11 +133,13 @@ CREATE TABLE audit_logs (
 CREATE UNIQUE INDEX audit_logs_event ON audit_logs (organization_id, event_id);
 
 -- The end of each organization's log: its size, last chain hash, and the roots of its perfect subtrees.
+-- `stopped` is 1 where the head cannot be continued: nothing is numbered there until it is mended.
 CREATE TABLE audit_heads (
     organization_id TEXT NOT NULL PRIMARY KEY,
-    size INTEGER NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
     hash BLOB NOT NULL,
-    frontier BLOB NOT NULL
+    frontier BLOB NOT NULL,
+    stopped INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- Personal values that entries commit to. Erasing a row here keeps every proof valid.
@@ -176,7 +178,7 @@ CREATE TABLE outbox (
     PRIMARY KEY (organization_id, event_id, subscription_id)
 ) STRICT, WITHOUT ROWID;
 
--- A guard against accidents. What protects the trail is the signature over its head.
+-- A guard against accidents. Whoever owns the database can take them away.
 CREATE TRIGGER audit_logs_refuse_update BEFORE UPDATE ON audit_logs
 BEGIN SELECT RAISE(ABORT, 'audit_logs is insert-only'); END;
 

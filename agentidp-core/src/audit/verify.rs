@@ -87,29 +87,24 @@ impl ChainVerifier {
     }
 
     /// Takes the next row: its number, event, stored bytes and stored hashes.
-    pub fn push(
-        &mut self,
-        seq: u64,
-        event_id: &EventId,
-        entry: &str,
-        previous: &[u8],
-        hash: &[u8],
-    ) {
+    pub fn push(&mut self, seq: u64, event_id: &str, entry: &str, previous: &[u8], hash: &[u8]) {
+        let event_id = EventId::parse(event_id).ok();
+        let event_id = event_id.as_ref();
         if seq != self.expected_seq {
-            self.found(seq, Some(event_id), FindingKind::Sequence);
+            self.found(seq, event_id, FindingKind::Sequence);
         }
         if previous != self.previous {
-            self.found(seq, Some(event_id), FindingKind::Link);
+            self.found(seq, event_id, FindingKind::Link);
         }
         let leaf = leaf_hash(entry.as_bytes());
         // The stored predecessor, where it is one, so that one wrong link is one finding.
         let previous = Hash::try_from(previous).unwrap_or(self.previous);
         let computed = chain_hash(&previous, &leaf);
         if hash != computed {
-            self.found(seq, Some(event_id), FindingKind::Entry);
+            self.found(seq, event_id, FindingKind::Entry);
         }
         if !self.belongs(event_id, entry) {
-            self.found(seq, Some(event_id), FindingKind::Foreign);
+            self.found(seq, event_id, FindingKind::Foreign);
         }
         self.frontier.append(&leaf);
         self.previous = Hash::try_from(hash).unwrap_or(computed);
@@ -135,7 +130,7 @@ impl ChainVerifier {
         }
     }
 
-    fn belongs(&self, event_id: &EventId, entry: &str) -> bool {
+    fn belongs(&self, event_id: Option<&EventId>, entry: &str) -> bool {
         #[derive(serde::Deserialize)]
         struct Names<'a> {
             #[serde(borrow)]
@@ -143,7 +138,7 @@ impl ChainVerifier {
             event_id: EventId,
         }
         serde_json::from_str::<Names<'_>>(entry)
-            .is_ok_and(|names| names.log == self.origin && names.event_id == *event_id)
+            .is_ok_and(|names| names.log == self.origin && Some(&names.event_id) == event_id)
     }
 
     fn found(&mut self, seq: u64, event_id: Option<&EventId>, kind: FindingKind) {

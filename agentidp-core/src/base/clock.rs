@@ -55,6 +55,13 @@ impl Timestamp {
         Timestamp::from_micros(self.0.saturating_add(micros))
     }
 
+    /// This time less `earlier`, at least the epoch.
+    #[must_use]
+    pub fn minus(self, earlier: Duration) -> Timestamp {
+        let micros = i64::try_from(earlier.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(self.0.saturating_sub(micros))
+    }
+
     /// This time without its fraction of a second.
     #[must_use]
     pub const fn floor_second(self) -> Timestamp {

@@ -141,6 +141,13 @@ impl OrgId {
     }
 }
 
+impl AgentId {
+    /// The id that no agent has.
+    pub(crate) fn nil() -> AgentId {
+        AgentId(Arc::from("00000000-0000-0000-0000-000000000000"))
+    }
+}
+
 macro_rules! sixteen_bytes {
     ($name:ident) => {
         impl $name {

@@ -202,8 +202,12 @@ impl Kek {
         rng.fill(key.as_mut_slice())?;
         let mut text = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.as_slice()));
         text.push('\n');
-        write_new(path, text.as_bytes())
-            .map_err(|source| KekError::File { path: path.to_owned(), source })
+        // Written elsewhere first, so that nobody ever finds half a key by this name.
+        let draft = path.with_extension(format!("new-{}", std::process::id()));
+        let made =
+            write_new(&draft, text.as_bytes()).and_then(|()| std::fs::hard_link(&draft, path));
+        let _ = std::fs::remove_file(&draft);
+        made.map_err(|source| KekError::File { path: path.to_owned(), source })
     }
 
     /// The kind of source it came from.

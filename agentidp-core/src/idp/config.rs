@@ -1,5 +1,6 @@
 //! What an instance is opened with.
 
+#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -93,6 +93,9 @@ pub enum VerifyError {
     /// A claim is missing or malformed.
     #[error("the claim `{0}` is missing or malformed")]
     Claim(&'static str),
+    /// Another organization than the verifier was made for.
+    #[error("the token is of another organization's agent")]
+    Organization,
     /// Another issuer.
     #[error("the token was issued by another issuer")]
     Issuer,

@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 use url::Url;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
+use crate::error::ErrorCode;
 
 use super::invalid::check_text;
 use super::{Invalid, ScopeSet};
@@ -159,6 +160,12 @@ impl NewAgent {
         if audiences.len() > limits::AUDIENCES_MAX {
             return Err(Invalid::new("audience", "more than 16"));
         }
+        let scopes = ScopeSet::of(self.scopes.iter().map(String::as_str))?;
+        let instance = |scope: &str| scope.starts_with(super::token::INSTANCE_ADMINISTRATION);
+        if organization_id != OrgId::system() && scopes.iter().any(instance) {
+            let reason = "`admin:` scopes are for agents of the system organization";
+            return Err(Invalid::new("scope", reason).coded(ErrorCode::InvalidScope));
+        }
         Ok(Agent {
             client_id: id.clone(),
             id,
@@ -168,7 +175,7 @@ impl NewAgent {
             description: self.description,
             owner: self.owner,
             status: AgentStatus::Active,
-            scopes: ScopeSet::of(self.scopes.iter().map(String::as_str))?,
+            scopes,
             audiences,
             created_at: now,
             updated_at: now,

@@ -66,12 +66,7 @@ impl Slug {
             let reason = format!("`{text}` is reserved");
             return Err(Invalid::new("slug", reason).coded(ErrorCode::SlugReserved));
         }
-        let label = !text.is_empty()
-            && text.len() <= limits::SLUG_CHARS_MAX
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-            && !text.starts_with('-')
-            && !text.ends_with('-');
-        if !label {
+        if !Slug::is_label(text) {
             let reason = "1 to 63 of a-z, 0-9 and `-` are expected, with no `-` at either end";
             return Err(Invalid::new("slug", reason));
         }
@@ -80,6 +75,15 @@ impl Slug {
             return Err(Invalid::new("slug", "an identifier cannot be a slug"));
         }
         Ok(Slug(text.to_owned()))
+    }
+
+    /// Whether `text` has the form of a slug, reserved or not.
+    pub(crate) fn is_label(text: &str) -> bool {
+        !text.is_empty()
+            && text.len() <= limits::SLUG_CHARS_MAX
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-')
     }
 
     /// The slug of the `system` organization, which [`Slug::parse`] keeps from everybody else.
@@ -271,6 +275,11 @@ impl NewOrg {
     pub fn rate_limit_per_minute(mut self, requests: i64) -> NewOrg {
         self.rate_limit_per_minute = Some(requests);
         self
+    }
+
+    /// The slug that is asked for, whether it may be had or not.
+    pub(crate) fn asked_slug(&self) -> &str {
+        &self.slug
     }
 
     /// Checks everything and makes the organization, which is not stored yet.

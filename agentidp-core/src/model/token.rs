@@ -24,6 +24,9 @@ const MANAGEMENT: [&str; 9] = [
     "keys:",
 ];
 
+/// Scopes of instance administration, which agents of the `system` organization alone may have.
+pub(super) const INSTANCE_ADMINISTRATION: &str = "admin:";
+
 /// A request for a token by the client credentials grant (RFC 6749 section 4.4).
 ///
 /// ```
@@ -125,7 +128,7 @@ pub struct Client {
 pub struct ClientCredential {
     /// The credential.
     pub credential_id: CredentialId,
-    /// The MAC of the secret, see [`secret_mac`].
+    /// The MAC of the secret: see `secret_mac`.
     pub secret_mac: [u8; 32],
     /// The key of the MAC.
     pub pepper_version: i64,
@@ -146,11 +149,15 @@ impl std::fmt::Debug for ClientCredential {
 pub(crate) fn secret_mac(
     pepper: &[u8],
     organization: &OrgId,
+    agent: &AgentId,
     credential: &CredentialId,
     secret: &str,
 ) -> [u8; 32] {
-    let (organization, id) = (organization.as_str().as_bytes(), credential.as_str().as_bytes());
-    hmac_sha256(pepper, &[b"agentidp/secret-mac/v1", organization, id, secret.as_bytes()])
+    // Ids have one length each, and the secret comes last: the parts cannot run into each other.
+    let ids = [organization.as_str(), agent.as_str(), credential.as_str()].map(str::as_bytes);
+    let [organization, agent, credential] = ids;
+    let domain: &[u8] = b"agentidp/secret-mac/v1";
+    hmac_sha256(pepper, &[domain, organization, agent, credential, secret.as_bytes()])
 }
 
 /// Why a request is refused. Strangers are told the code alone; the audit log is told all.
@@ -173,7 +180,7 @@ pub enum Refusal {
     ScopeNotAllowed,
     /// A resource is not one of the agent's audiences.
     ResourceNotAllowed,
-    /// The agent has several audiences and none was asked for, or several at once.
+    /// Several resources were asked for at once.
     AudienceUndecided,
 }
 
@@ -189,6 +196,11 @@ impl Refusal {
             Refusal::MalformedScope | Refusal::ScopeNotAllowed => ErrorCode::InvalidScope,
             Refusal::ResourceNotAllowed | Refusal::AudienceUndecided => ErrorCode::InvalidTarget,
         }
+    }
+
+    /// Whether the client had proved itself before it was refused.
+    pub fn is_authenticated(self) -> bool {
+        !matches!(self, Refusal::UnknownClient | Refusal::WrongSecret | Refusal::ExpiredSecret)
     }
 
     /// The reason as the audit log has it.
@@ -256,9 +268,11 @@ fn authenticate(
     let pepper = known.and_then(|own| peppers(own.pepper_version)).unwrap_or([0; 32]);
     let nobody = OrgId::system();
     let organization = client.map_or(&nobody, |client| &client.organization_id);
+    let no_agent = AgentId::nil();
+    let agent = client.map_or(&no_agent, |client| &client.agent_id);
     let no_credential = CredentialId::from_bytes([0; 16]);
     let credential = known.map_or(&no_credential, |own| &own.credential_id);
-    let mac = secret_mac(&pepper, organization, credential, secret);
+    let mac = secret_mac(&pepper, organization, agent, credential, secret);
     let expected = known.map_or([0; 32], |own| own.secret_mac);
     let right = constant_time_eq(&mac, &expected);
     match (client, known) {
@@ -274,8 +288,8 @@ fn authenticate(
     }
 }
 
-/// Without a resource: the agent's only audience, or the issuer when it has none. Several audiences
-/// in one token would let each of them use it at the others, so one is to be chosen.
+/// Without a resource: the agent's only audience, or the issuer when it has none or several. Several
+/// audiences in one token would let each of them use it at the others, so one at most is asked for.
 fn audience(client: &Client, resources: &[String], issuer: &Issuer) -> Result<String, Refusal> {
     match (resources, client.audiences.as_slice()) {
         ([], []) => Ok(issuer.as_str().to_owned()),
@@ -301,7 +315,9 @@ fn scopes(
 ) -> Result<ScopeSet, Refusal> {
     let for_us = audience == issuer.as_str();
     let management = |scope: &str| MANAGEMENT.iter().any(|family| scope.starts_with(family));
-    let admitted = |scope: &str| for_us || !management(scope);
+    let of_system = client.organization_id == OrgId::system();
+    let instance = |scope: &str| scope.starts_with(INSTANCE_ADMINISTRATION);
+    let admitted = |scope: &str| (for_us || !management(scope)) && (of_system || !instance(scope));
     match asked {
         None => Ok(client.scopes.filtered(|scope| admitted(scope) && scope != OPENID)),
         Some(text) => {

@@ -25,6 +25,7 @@ use crate::jose::{Compact, Jwks, VerifyError, parse_compact};
 #[derive(Clone)]
 pub struct Verifier {
     issuer: String,
+    organization: Option<String>,
     keys: HashMap<String, Arc<dyn SignatureVerifier>>,
     /// The key for tokens that name none: there is one only if the set has no other.
     sole_key: Option<Arc<dyn SignatureVerifier>>,
@@ -61,6 +62,7 @@ impl Verifier {
         }
         Ok(Verifier {
             issuer: issuer.to_owned(),
+            organization: None,
             keys,
             sole_key,
             clock: Arc::new(SystemClock),
@@ -73,6 +75,17 @@ impl Verifier {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Verifier {
         self.clock = clock;
+        self
+    }
+
+    /// Accepts tokens of this organization's agents alone, by the claim `organization_id`.
+    ///
+    /// Issuer, audience and scope do not tell one tenant of an instance from another: any of them may
+    /// register an agent with your audience. A resource that belongs to one organization says so here;
+    /// one that serves several compares the claim with the owner of what is asked for.
+    #[must_use]
+    pub fn organization(mut self, organization: impl Into<String>) -> Verifier {
+        self.organization = Some(organization.into());
         self
     }
 
@@ -108,6 +121,9 @@ impl Verifier {
         self.check_issuer(&claims.iss)?;
         if !claims.aud.iter().any(|one| one == audience) {
             return Err(VerifyError::Audience);
+        }
+        if self.organization.as_ref().is_some_and(|own| *own != claims.organization_id) {
+            return Err(VerifyError::Organization);
         }
         self.check_times(claims.exp, claims.iat, claims.nbf)?;
         Ok(claims)

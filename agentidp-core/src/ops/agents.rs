@@ -11,7 +11,7 @@ use crate::store::orgs::{self, DataKeyPurpose};
 use crate::store::{Scope, Tx};
 
 use super::context::Context;
-use super::error::{AgentError, OrgError};
+use super::error::{AgentError, Fault, OrgError};
 use super::journal::{Event, disclosures_key, journal, reason};
 
 /// The type of the event.
@@ -49,7 +49,9 @@ pub(crate) fn register(
             return Ok(Some(refusal));
         }
         agents::insert(tx, &agent)?;
-        orgs::claim_public_id(tx, PublicIdKind::Agent, agent.id.as_str())?;
+        if !orgs::claim_public_id(tx, PublicIdKind::Agent, agent.id.as_str())? {
+            return Err(AgentError::Fault(Fault::Contended));
+        }
         agents::insert_custodial_key(tx, &key.row(&agent), agent.created_at)?;
         journal(context, tx, organization, &event)?;
         Ok::<_, AgentError>(None)

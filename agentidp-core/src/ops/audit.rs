@@ -1,10 +1,9 @@
 //! Reading and verifying an organization's trail.
 
-use crate::audit::{ChainReport, ChainVerifier, Frontier, StoredEntry, log_origin};
+use crate::audit::{ChainReport, ChainVerifier, StoredEntry, log_origin};
 use crate::base::{Cursor, IdError, OrgId, Page, PageRequest};
 use crate::canon;
-use crate::store::instance::LogHead;
-use crate::store::{Scope, StoreError, Tx, audit};
+use crate::store::{Scope, StoreError, Tx, audit, orgs};
 
 use super::context::Context;
 use super::error::{AuditError, Fault};
@@ -24,7 +23,7 @@ pub(crate) fn list(
     let items = request.items();
     let scope = Scope::Org(organization.clone());
     let rows = context.store.read::<_, AuditError>(&scope, |tx| {
-        audit::head(tx)?.ok_or(AuditError::NotFound)?;
+        orgs::get(tx)?.ok_or(AuditError::NotFound)?;
         Ok(audit::rows_from(tx, from, items + 1)?)
     })?;
     let next_cursor = rows.get(items).map(|row| Cursor::new(row.seq.to_string()));
@@ -39,16 +38,14 @@ pub(crate) fn verify(context: &Context, organization: &OrgId) -> Result<ChainRep
     let origin = log_origin(&context.issuer, organization);
     context.store.read(&scope, |tx| {
         let mut verifier = ChainVerifier::new(&origin);
-        let head = audit::head(tx)?.ok_or(AuditError::NotFound)?;
+        orgs::get(tx)?.ok_or(AuditError::NotFound)?;
+        // A head that is missing or cannot be read is a finding, not an error.
+        let head = audit::head(tx)?;
         push_all(tx, &mut verifier)?;
-        let frontier = Frontier::from_bytes(head.size, &head.frontier).ok();
-        let head = frontier.as_ref().map(|frontier| stored(&head, frontier));
-        Ok(verifier.finish(head))
+        let head = head.and_then(|head| Some((head.frontier().ok()?, head.hash)));
+        Ok(verifier
+            .finish(head.as_ref().map(|(frontier, hash)| (frontier.size(), &**hash, frontier))))
     })
-}
-
-fn stored<'a>(head: &'a LogHead, frontier: &'a Frontier) -> (u64, &'a [u8], &'a Frontier) {
-    (head.size, &head.hash, frontier)
 }
 
 fn push_all(tx: &mut dyn Tx, verifier: &mut ChainVerifier) -> Result<(), StoreError> {
@@ -56,7 +53,7 @@ fn push_all(tx: &mut dyn Tx, verifier: &mut ChainVerifier) -> Result<(), StoreEr
     loop {
         let rows = audit::rows_from(tx, from, ROWS_AT_ONCE)?;
         let Some(last) = rows.last() else { return Ok(()) };
-        from = last.seq + 1;
+        from = last.seq.saturating_add(1);
         for row in &rows {
             verifier.push(row.seq, &row.event_id, &row.entry, &row.previous_hash, &row.hash);
         }

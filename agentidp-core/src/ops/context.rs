@@ -71,10 +71,13 @@ impl Context {
 
     /// Reads the instance's keys again.
     pub(super) fn reload_signing(&self) -> Result<(), Fault> {
-        let rows =
-            self.store.read(&Scope::Instance, |tx| crate::store::installation::signing_keys(tx))?;
-        let keys =
-            SigningKeys::from_rows(rows, &self.keyring, &self.provider, &self.issuer, &self.clock)?;
+        let keys = SigningKeys::read(
+            &*self.store,
+            &self.keyring,
+            &self.provider,
+            &self.issuer,
+            &self.clock,
+        )?;
         *self.signing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
         Ok(())
     }

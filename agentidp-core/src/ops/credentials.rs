@@ -1,10 +1,12 @@
 //! Credentials.
 
+use std::time::Duration;
+
 use crate::base::{AgentId, CredentialId, OrgId, limits};
 use crate::crypto::seal;
 use crate::model::{
-    AgentStatus, ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential,
-    secret_mac,
+    AgentStatus, ClientSecret, Credential, CredentialStatus, Invalid, IssuedCredential,
+    NewCredential, secret_mac,
 };
 use crate::store::credentials::{self, SecretRow};
 use crate::store::orgs::DataKeyPurpose;
@@ -14,6 +16,9 @@ use super::context::Context;
 use super::error::{CredentialError, Fault};
 use super::journal::{Event, journal, reason};
 use super::signing::place;
+
+/// A secret that expires sooner could not be used once.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 
 /// The type of the event.
 const GENERATED: &str = "credential.generated";
@@ -26,6 +31,9 @@ pub(crate) fn issue(
     new: NewCredential,
 ) -> Result<IssuedCredential, CredentialError> {
     let now = context.now();
+    if new.expires_in.is_some_and(|life| life < SHORTEST_LIFE) {
+        return Err(Invalid::new("expiresIn", "shorter than a second").into());
+    }
     let id = CredentialId::generate(&*context.clock, &*context.rng)?;
     let secret = ClientSecret::generate(&id, &*context.rng)?;
     let credential = Credential {
@@ -41,7 +49,7 @@ pub(crate) fn issue(
     if known.is_none() {
         return Err(CredentialError::NotFound);
     }
-    let (pepper_version, sealed_secret_mac) = sealed_mac(context, organization, &secret)?;
+    let (pepper_version, sealed_secret_mac) = sealed_mac(context, organization, agent, &secret)?;
     let row = SecretRow { pepper_version, sealed_secret_mac: &sealed_secret_mac };
     let refusal = context.store.write("issue credential", &scope, |tx| {
         if let Some(refusal) = refusal(tx, &credential)? {
@@ -49,6 +57,7 @@ pub(crate) fn issue(
             journal(context, tx, organization, &event)?;
             return Ok(Some(refusal));
         }
+        agents::touch(tx, agent, now)?;
         credentials::insert_secret(tx, &credential, &row)?;
         let mut event = Event::new(GENERATED)
             .target(agent.as_str())
@@ -65,14 +74,14 @@ pub(crate) fn issue(
     }
 }
 
-/// Why the agent may not have one more secret. Counting the change first makes others wait, so that
-/// two cannot both take the last place.
+/// Why the agent may not have one more secret. Locking the agent makes others wait, so that two cannot
+/// both take the last place.
 fn refusal(
     tx: &mut dyn Tx,
     credential: &Credential,
 ) -> Result<Option<CredentialError>, CredentialError> {
     let agent = &credential.client_id;
-    if !agents::touch(tx, agent, credential.created_at)? {
+    if !agents::lock(tx, agent)? {
         let known = agents::get(tx, agent)?;
         let gone = known.is_none_or(|agent| agent.status == AgentStatus::Active);
         return Ok(Some(if gone { CredentialError::NotFound } else { CredentialError::NotActive }));
@@ -86,12 +95,14 @@ fn refusal(
 fn sealed_mac(
     context: &Context,
     organization: &OrgId,
+    agent: &AgentId,
     secret: &ClientSecret,
 ) -> Result<(i64, Vec<u8>), Fault> {
     let (version, pepper) = context.keyring.newest_pepper().ok_or(Fault::MissingKey("pepper"))?;
     let id = secret.credential_id();
-    let mac = secret_mac(&pepper, organization, id, secret.expose());
+    let mac = secret_mac(&pepper, organization, agent, id, secret.expose());
     let key = context.keyring.active(&*context.store, organization, DataKeyPurpose::Credentials)?;
-    let place = place(organization, "credentials", "sealed_secret_mac", id.as_str());
+    let row = format!("{agent}/{id}");
+    let place = place(organization, "credentials", "sealed_secret_mac", &row);
     Ok((version, seal(&key, &place, &mac, &*context.rng)?))
 }

@@ -6,7 +6,7 @@ use crate::base::{Clock, DataKeyId, InstanceId, OrgId, Rng, SecretBytes, Timesta
 use crate::crypto::{Alg, CryptoProvider, DataKey, Kek, KekSalt, KekSource, KeyBinding, seal};
 use crate::did::root_did;
 use crate::jose::Jwk;
-use crate::model::{Issuer, NewOrg};
+use crate::model::{Invalid, Issuer, NewOrg};
 use crate::store::installation::{self, InstanceRow, KeyPurpose, KeyState, SigningKeyRow};
 use crate::store::orgs::{self, DataKeyPurpose, DataKeyRow};
 use crate::store::{Scope, Store, Tx, audit};
@@ -31,9 +31,17 @@ pub(crate) struct Choice {
 /// The version of the first pepper.
 const FIRST_PEPPER: i64 = 1;
 
+/// The algorithms that a new instance has a token key for.
+const TOKEN_ALGS: [Alg; 2] = [Alg::Es256, Alg::EdDsa];
+
 /// Opens the instance in the store.
 pub(crate) fn open(choice: Choice) -> Result<Context, OpenError> {
     let row = read(&*choice.store)?.ok_or(OpenError::NotInitialized)?;
+    if !TOKEN_ALGS.contains(&choice.token_alg) {
+        let reason = format!("there is no key for `{}`", choice.token_alg);
+        return Err(Invalid::new("tokenAlg", reason).into());
+    }
+    choice.provider.self_test_of(choice.token_alg, &*choice.rng)?;
     if let Some(issuer) = &choice.issuer
         && issuer.as_str() != row.issuer
     {
@@ -128,7 +136,7 @@ impl<'a> Maker<'a> {
         let pepper = seal(find(DataKeyPurpose::Credentials)?, &place, pepper.expose(), rng)?;
         let sealing = find(DataKeyPurpose::Keys)?;
         let mut wanted = vec![(KeyPurpose::Document, Alg::Es256), (KeyPurpose::Audit, Alg::EdDsa)];
-        wanted.extend([Alg::Es256, Alg::EdDsa].map(|alg| (KeyPurpose::Token, alg)));
+        wanted.extend(TOKEN_ALGS.map(|alg| (KeyPurpose::Token, alg)));
         let signing = wanted
             .into_iter()
             .map(|(purpose, alg)| self.signing_key(purpose, alg, sealing))

@@ -1,4 +1,4 @@
-//! The one writer of the audit trail and the outbox.
+//! Where audit entries and deliveries are made. `tokens` writes its own by the statement that issues.
 //!
 //! Called inside the transaction of the change itself: state, entry and deliveries commit together
 //! or not at all. A refusal is a change too; its transaction commits nothing but the entry.

@@ -25,6 +25,12 @@ struct DataKeys {
     by_id: HashMap<DataKeyId, Arc<DataKey>>,
 }
 
+/// A data key as it was just read.
+struct Loaded {
+    active_for: Option<DataKeyPurpose>,
+    key: Arc<DataKey>,
+}
+
 impl Keyring {
     pub(super) fn new(root: DataKey) -> Keyring {
         Keyring { root, data_keys: RwLock::default(), peppers: RwLock::default() }
@@ -39,8 +45,12 @@ impl Keyring {
         rng: &dyn Rng,
     ) -> Result<(Arc<DataKey>, DataKeyRow), Fault> {
         let key = DataKey::generate(DataKeyId::generate(clock, rng)?, rng)?;
-        let wrapped_key =
-            seal(&self.root, &place_of_key(organization, key.id()), key.key().expose(), rng)?;
+        let wrapped_key = seal(
+            &self.root,
+            &place_of_key(organization, purpose, key.id()),
+            key.key().expose(),
+            rng,
+        )?;
         let row = DataKeyRow { id: key.id().clone(), purpose, active: true, wrapped_key };
         Ok((Arc::new(key), row))
     }
@@ -56,8 +66,10 @@ impl Keyring {
         if let Some(key) = self.read().active.get(&place) {
             return Ok(Arc::clone(key));
         }
-        store.read(&Scope::Org(organization.clone()), |tx| self.load(tx, organization))?;
-        self.read().active.get(&place).cloned().ok_or(Fault::MissingKey(purpose.as_str()))
+        let scope = Scope::Org(organization.clone());
+        let loaded = store.read(&scope, |tx| self.load(tx, organization))?;
+        let active = loaded.into_iter().find(|loaded| loaded.active_for == Some(purpose));
+        active.map(|loaded| loaded.key).ok_or(Fault::MissingKey(purpose.as_str()))
     }
 
     /// Opens a sealed value of the transaction's organization.
@@ -72,38 +84,38 @@ impl Keyring {
         let key = match known {
             Some(key) => key,
             None => {
-                self.load(tx, place.organization_id)?;
-                self.read().by_id.get(&id).cloned().ok_or(Fault::MissingKey("data"))?
+                let loaded = self.load(tx, place.organization_id)?;
+                let known = loaded.into_iter().find(|loaded| *loaded.key.id() == id);
+                known.map(|loaded| loaded.key).ok_or(Fault::MissingKey("data"))?
             }
         };
         Ok(open(&key, place, sealed)?)
     }
 
-    /// Opens a sealed value whose data key was loaded before.
-    pub(super) fn open_loaded(
-        &self,
-        place: &Place<'_>,
-        sealed: &[u8],
-    ) -> Result<SecretBytes, Fault> {
-        let key = self.read().by_id.get(&data_key_id(sealed)?).cloned();
-        Ok(open(&*key.ok_or(Fault::MissingKey("data"))?, place, sealed)?)
-    }
-
-    fn load(&self, tx: &mut dyn Tx, organization: &OrgId) -> Result<(), Fault> {
-        let rows = orgs::data_keys(tx)?;
+    /// Unwraps the organization's data keys, keeps them, and returns them: what is kept may be
+    /// forgotten again at any time to make room.
+    fn load(&self, tx: &mut dyn Tx, organization: &OrgId) -> Result<Vec<Loaded>, Fault> {
+        let mut loaded = Vec::new();
+        for row in orgs::data_keys(tx)? {
+            let key = open(
+                &self.root,
+                &place_of_key(organization, row.purpose, &row.id),
+                &row.wrapped_key,
+            )?;
+            let key = Arc::new(DataKey::new(row.id, key)?);
+            loaded.push(Loaded { active_for: row.active.then_some(row.purpose), key });
+        }
         let mut keys = self.data_keys.write().unwrap_or_else(PoisonError::into_inner);
         if keys.by_id.len() > limits::CLIENT_CACHE_MAX {
             *keys = DataKeys::default();
         }
-        for row in rows {
-            let key = open(&self.root, &place_of_key(organization, &row.id), &row.wrapped_key)?;
-            let key = Arc::new(DataKey::new(row.id.clone(), key)?);
-            if row.active {
-                keys.active.insert((organization.clone(), row.purpose), Arc::clone(&key));
+        for Loaded { active_for, key } in &loaded {
+            if let Some(purpose) = active_for {
+                keys.active.insert((organization.clone(), *purpose), Arc::clone(key));
             }
-            keys.by_id.insert(row.id, key);
+            keys.by_id.insert(key.id().clone(), Arc::clone(key));
         }
-        Ok(())
+        Ok(loaded)
     }
 
     /// Takes over a pepper that was opened.
@@ -127,11 +139,12 @@ impl Keyring {
     }
 }
 
-fn place_of_key<'a>(organization: &'a OrgId, id: &'a DataKeyId) -> Place<'a> {
-    Place {
-        organization_id: organization,
-        table: "data_keys",
-        column: "wrapped_key",
-        row: id.as_str(),
-    }
+/// A wrapped data key opens for its purpose alone, or shredding one kind of data could be defeated
+/// by a change of the row.
+fn place_of_key<'a>(
+    organization_id: &'a OrgId,
+    purpose: DataKeyPurpose,
+    id: &'a DataKeyId,
+) -> Place<'a> {
+    Place { organization_id, table: "data_keys", column: purpose.as_str(), row: id.as_str() }
 }

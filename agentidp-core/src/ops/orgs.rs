@@ -3,7 +3,7 @@
 use crate::audit::log_origin;
 use crate::base::OrgId;
 use crate::error::ErrorCode;
-use crate::model::{NewOrg, Org};
+use crate::model::{NewOrg, Org, Slug};
 use crate::store::instance::PublicIdKind;
 use crate::store::orgs::{self, DataKeyPurpose};
 use crate::store::{Scope, Tx, audit};
@@ -15,11 +15,12 @@ use super::journal::{Event, journal, reason, refuse};
 /// Makes an organization, with its log and its data keys.
 pub(crate) fn create(context: &Context, new: NewOrg) -> Result<Org, OrgError> {
     let id = OrgId::generate(&*context.clock, &*context.rng)?;
+    let asked = new.asked_slug().to_owned();
     let org = match new.build(id, context.now()) {
         Ok(org) => org,
         Err(invalid) => {
             if invalid.code() == ErrorCode::SlugReserved {
-                let event = Event::refused(CREATED, reason(invalid.code()));
+                let event = Event::refused(CREATED, reason(invalid.code())).with("slug", asked);
                 refuse(context, &OrgId::system(), &event)?;
             }
             return Err(invalid.into());
@@ -77,6 +78,7 @@ pub(crate) fn get(context: &Context, id: &OrgId) -> Result<Org, OrgError> {
 pub(crate) fn find(context: &Context, slug_or_id: &str) -> Result<Org, OrgError> {
     let id = match OrgId::parse(slug_or_id) {
         Ok(id) => id,
+        Err(_) if !Slug::is_label(slug_or_id) => return Err(OrgError::NotFound),
         Err(_) => {
             context.organization_of(PublicIdKind::Slug, slug_or_id)?.ok_or(OrgError::NotFound)?
         }

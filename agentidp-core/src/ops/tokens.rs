@@ -29,34 +29,34 @@ pub(crate) fn issue(
     request: &TokenRequest,
 ) -> Result<TokenResponse, TokenError> {
     let id = AgentId::parse(&request.client_id).ok();
+    let cached = id.as_ref().and_then(|id| context.clients.cached(id));
+    let mut fresh = cached.is_none();
+    let mut client = match cached {
+        Some(client) => Some(client),
+        None => clients::read(context, id.as_ref())?,
+    };
     for _ in 0..ATTEMPTS_MAX {
-        let cached = id.as_ref().and_then(|id| context.clients.cached(id));
-        let stale_possible = cached.is_some();
-        let client = match (cached, &id) {
-            (Some(client), _) => Some(client),
-            (None, Some(id)) => clients::read(context, id)?,
-            (None, None) => None,
-        };
         let peppers = |version| context.keyring.pepper(version);
         let now = context.now();
-        match decide(client.as_deref(), &peppers, request, &context.issuer, now) {
+        let decided = decide(client.as_deref(), &peppers, request, &context.issuer, now);
+        match (decided, &client) {
+            (Ok(grant), Some(client)) => {
+                if let Some(response) = grant_token(context, client, &grant, now)? {
+                    return Ok(response);
+                }
+                context.clients.forget(&client.agent_id);
+                context.reload_signing()?;
+            }
             // What the cache says no to may have been allowed since.
-            Err(_) if stale_possible => {}
-            Err(refusal) => {
+            (Err(_), _) if !fresh => {}
+            (Err(refusal), _) => {
                 note_refusal(context, client.as_deref(), refusal, now)?;
                 return Err(TokenError::Refused(Refused::new(refusal)));
             }
-            Ok(grant) => {
-                let Some(client) = client else { break };
-                if let Some(response) = grant_token(context, &client, &grant, now)? {
-                    return Ok(response);
-                }
-                context.reload_signing()?;
-            }
+            (Ok(_), None) => break,
         }
-        if let Some(id) = &id {
-            context.clients.forget(id);
-        }
+        client = clients::read(context, id.as_ref())?;
+        fresh = true;
     }
     Err(TokenError::Fault(Fault::Contended))
 }
@@ -190,9 +190,13 @@ fn note_refusal(
 ) -> Result<(), Fault> {
     let system = OrgId::system();
     let organization = client.map_or(&system, |client| &client.organization_id);
-    let Telling::Tell { passed_over } = context.refusals.note(organization, now) else {
-        return Ok(());
-    };
+    let mut passed_over = 0;
+    if !refusal.is_authenticated() {
+        match context.refusals.note(now) {
+            Telling::Tell { passed_over: others } => passed_over = others,
+            Telling::PassOver => return Ok(()),
+        }
+    }
     let mut event = Event::refused(ISSUED, refusal.as_str());
     if let Some(client) = client {
         event = event.actor(client.agent_id.as_str());

@@ -84,14 +84,22 @@ fn split(text: &str) -> Vec<String> {
     text.split(' ').filter(|audience| !audience.is_empty()).map(str::to_owned).collect()
 }
 
-const TOUCH: &str = "UPDATE agents SET version = version + 1, updated_at = ?3
+const LOCK: &str = "UPDATE agents SET version = version
     WHERE organization_id = ?1 AND agent_id = ?2 AND status = 'active'";
 
+/// Makes others that change the agent wait for this transaction. `false` when there is no such agent
+/// or it is not active.
+pub(crate) fn lock(tx: &mut dyn Tx, id: &AgentId) -> Result<bool, StoreError> {
+    Ok(tx.execute(LOCK, &[Value::Text(id.as_str())])? == 1)
+}
+
+const TOUCH: &str = "UPDATE agents SET version = version + 1, updated_at = ?3
+    WHERE organization_id = ?1 AND agent_id = ?2";
+
 /// Counts a change of the agent's credentials, so that decisions made before it do not stand.
-/// `false` when there is no such agent or it is not active.
-pub(crate) fn touch(tx: &mut dyn Tx, id: &AgentId, now: Timestamp) -> Result<bool, StoreError> {
+pub(crate) fn touch(tx: &mut dyn Tx, id: &AgentId, now: Timestamp) -> Result<(), StoreError> {
     let params = [Value::Text(id.as_str()), Value::Int(now.as_micros())];
-    Ok(tx.execute(TOUCH, &params)? == 1)
+    tx.execute(TOUCH, &params).map(|_| ())
 }
 
 /// A key of an agent whose private half is held here.

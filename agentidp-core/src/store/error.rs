@@ -49,6 +49,9 @@ pub enum StoreError {
         /// The version needed.
         known: i64,
     },
+    /// The database holds tables that are not ours.
+    #[error("the database holds the tables of another program")]
+    NotOurs,
     /// A migration that was applied is not the one this program carries.
     #[error("migration {version} is not the one that this database was made with")]
     SchemaChanged {
@@ -84,6 +87,7 @@ impl StoreError {
             StoreError::SchemaNewer { .. } | StoreError::SchemaChanged { .. } => {
                 ErrorCode::SchemaMismatch
             }
+            StoreError::NotOurs => ErrorCode::DatabaseForeign,
             StoreError::SchemaOutdated { .. } => ErrorCode::SchemaOutdated,
             StoreError::RoleTooStrong { .. } => ErrorCode::RoleTooStrong,
             StoreError::BrokenHead => ErrorCode::AuditBroken,

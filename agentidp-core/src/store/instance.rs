@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use crate::audit::Hash;
+use crate::audit::{Frontier, Hash};
 use crate::base::OrgId;
 
 use super::{Row, StoreError, Tx, Value};
@@ -63,8 +63,9 @@ pub(super) enum Company {
 #[cfg(feature = "postgres")]
 const TAKE_PENDING: &str = "DELETE FROM audit_pending
     WHERE (organization_id, event_id) IN
-        (SELECT organization_id, event_id FROM audit_pending
-         ORDER BY organization_id, event_id LIMIT 1024)
+        (SELECT p.organization_id, p.event_id FROM audit_pending p
+         JOIN audit_heads h ON h.organization_id = p.organization_id AND h.stopped = 0
+         ORDER BY p.organization_id, p.event_id LIMIT 1024)
     RETURNING organization_id, event_id, entry";
 
 #[cfg(feature = "sqlite")]
@@ -101,9 +102,16 @@ pub(super) fn take_pending(
 const PUT_BACK: &str =
     "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
 
-/// Returns entries that cannot be numbered.
+#[cfg(feature = "postgres")]
+const STOP_LOG: &str = "UPDATE audit_heads SET stopped = 1 WHERE organization_id = ?1";
+
+/// Returns entries of a log that cannot be continued, and numbers no more of it until its head is
+/// mended and `stopped` is 0 again.
 #[cfg(feature = "postgres")]
 pub(super) fn put_back(tx: &mut dyn Tx, entries: &[PendingEntry]) -> Result<(), StoreError> {
+    if let Some(first) = entries.first() {
+        tx.execute(STOP_LOG, &[Value::Text(&first.organization_id)])?;
+    }
     for entry in entries {
         let params = [
             Value::Text(&entry.organization_id),
@@ -125,9 +133,17 @@ fn read_pending(row: &dyn Row) -> Result<PendingEntry, StoreError> {
 
 /// The end of a log.
 pub(crate) struct LogHead {
-    pub(crate) size: u64,
+    pub(crate) size: i64,
     pub(crate) hash: Vec<u8>,
     pub(crate) frontier: Vec<u8>,
+}
+
+impl LogHead {
+    /// The right edge of the tree, if what is stored can be one.
+    pub(crate) fn frontier(&self) -> Result<Frontier, StoreError> {
+        let size = u64::try_from(self.size).map_err(|_| StoreError::BrokenHead)?;
+        Frontier::from_bytes(size, &self.frontier).map_err(|_| StoreError::BrokenHead)
+    }
 }
 
 /// The ends of the logs of `organizations`, in no order. One that has no log is left out.
@@ -146,7 +162,7 @@ pub(super) fn log_heads(
         let params: Vec<Value<'_>> = chunk.iter().map(|id| Value::Text(id)).collect();
         heads.extend(tx.rows(sql, &params, |row| {
             let head = LogHead {
-                size: u64::try_from(row.int(1)?).map_err(|_| StoreError::BrokenHead)?,
+                size: row.int(1)?,
                 hash: row.blob(2)?.to_vec(),
                 frontier: row.blob(3)?.to_vec(),
             };
@@ -171,7 +187,7 @@ pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(
             .flat_map(|(organization, head)| {
                 [
                     Value::Text(organization),
-                    Value::Int(to_int(head.size)),
+                    Value::Int(head.size),
                     Value::Blob(&head.hash),
                     Value::Blob(&head.frontier),
                 ]

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use crate::audit::{Frontier, Hash, chain_hash, leaf_hash};
+use crate::audit::{Hash, chain_hash, leaf_hash};
 
 use super::instance::{self, Company, LogHead, NumberedEntry, PendingEntry};
 use super::{StoreError, Tx};
 
 /// Numbers pending entries, at most `limits::SEQUENCE_BATCH_MAX` where others write beside us, and
-/// tells how many.
+/// tells how many were taken up.
 ///
 /// The caller sees to it that nobody else does so at the same time.
 pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError> {
@@ -33,7 +33,7 @@ pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError
     }
     instance::insert_entries(tx, &numbered)?;
     instance::move_heads(tx, &moved)?;
-    Ok(numbered.len())
+    Ok(pending.len())
 }
 
 /// What to do with entries of a log whose head is damaged. The transaction that wrote them must fail
@@ -69,8 +69,7 @@ fn append<'a>(
     numbered: &mut Vec<NumberedEntry<'a>>,
 ) -> Result<LogHead, StoreError> {
     let mut hash: Hash = head.hash.as_slice().try_into().map_err(|_| StoreError::BrokenHead)?;
-    let mut frontier =
-        Frontier::from_bytes(head.size, &head.frontier).map_err(|_| StoreError::BrokenHead)?;
+    let mut frontier = head.frontier()?;
     for entry in entries {
         let leaf = leaf_hash(entry.entry.as_bytes());
         let previous_hash = hash;
@@ -78,5 +77,6 @@ fn append<'a>(
         numbered.push(NumberedEntry { seq: frontier.size(), entry, previous_hash, hash });
         frontier.append(&leaf);
     }
-    Ok(LogHead { size: frontier.size(), hash: hash.to_vec(), frontier: frontier.to_bytes() })
+    let size = i64::try_from(frontier.size()).map_err(|_| StoreError::BrokenHead)?;
+    Ok(LogHead { size, hash: hash.to_vec(), frontier: frontier.to_bytes() })
 }

@@ -279,10 +279,10 @@ impl dyn Store + '_ {
         answer.unwrap_or(Err(E::from(StoreError::NotRun)))
     }
 
-    /// As [`write`](Self::write), for `work` that borrows nothing and is asked for often.
+    /// As `write`, for `work` that borrows nothing and is asked for often.
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// As `write`.
     pub fn write_owned<T, E>(
         &self,
         name: &'static str,

@@ -31,6 +31,9 @@ mod ops;
 mod rfc_examples;
 #[cfg(test)]
 #[cfg(feature = "sqlite")]
+mod sqlite_file;
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
 mod store_concurrency;
 #[cfg(test)]
 #[cfg(feature = "sqlite")]

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use agentidp_core::audit::{ChainVerifier, Entry, Frontier, Outcome, genesis_hash, log_origin};
-use agentidp_core::store::{Scope, SqliteStore, Store, StoreError, Value};
+use agentidp_core::store::{Scope, SqliteStore, Store, StoreError, Tx, Value};
 use agentidp_core::{Clock as _, EventId, Issuer, OrgId, SystemClock, SystemRng};
 
 use crate::store_conformance::engines::{Place, file_in, new_organization};
@@ -80,7 +80,12 @@ fn process_child() {
             let (store, organizations) = (&store, &organizations);
             threads.spawn(move || {
                 for entry in 0..ENTRIES {
-                    append(&**store, &organizations[(thread + entry) % 2]).unwrap();
+                    append(
+                        &**store,
+                        &organizations[(thread + entry) % 2],
+                        (thread + entry / 2) % 2 == 0,
+                    )
+                    .unwrap();
                 }
             });
         }
@@ -97,15 +102,22 @@ fn open(place: &str) -> Result<Arc<dyn Store>, StoreError> {
     Err(StoreError::NotRun)
 }
 
-fn append(store: &dyn Store, organization: &OrgId) -> Result<(), StoreError> {
+fn append(store: &dyn Store, organization: &OrgId, owned: bool) -> Result<(), StoreError> {
     let origin = origin(organization);
     let event = EventId::generate(&SystemClock, &SystemRng).unwrap();
     let entry = Entry::new(&origin, &event, SystemClock.now(), "agent.created", Outcome::Success);
     let entry = entry.to_bytes().unwrap();
-    store.write("append", &Scope::Org(organization.clone()), |tx| {
+    let both = move |tx: &mut dyn Tx| {
         tx.execute(OPEN_LOG, &[Value::Blob(&genesis_hash(&origin)), Value::Blob(&[])])?;
         tx.execute(APPEND, &[Value::Text(event.as_str()), Value::Text(&entry)]).map(|_| ())
-    })
+    };
+    // Every other one by the way of those that borrow nothing, so that both meet in one batch.
+    let scope = Scope::Org(organization.clone());
+    if owned {
+        store.write_owned("append", &scope, both)
+    } else {
+        store.write("append", &scope, |tx| both(tx))
+    }
 }
 
 fn origin(organization: &OrgId) -> String {
@@ -122,7 +134,7 @@ fn verify(store: &dyn Store, organization: &OrgId) {
             tx.query(ROWS, &[], &mut |row| {
                 let event = EventId::parse(row.text(1)?).unwrap();
                 let seq = row.int(0)? as u64;
-                verifier.push(seq, &event, row.text(2)?, row.blob(3)?, row.blob(4)?);
+                verifier.push(seq, event.as_str(), row.text(2)?, row.blob(3)?, row.blob(4)?);
                 assert!(events.insert(event));
                 Ok(())
             })?;

@@ -11,17 +11,18 @@ struct Case {
 }
 
 fn case() -> Case {
+    let agent_id = AgentId::generate(&SystemClock, &SystemRng).unwrap();
     let organization_id = OrgId::generate(&SystemClock, &SystemRng).unwrap();
     let credential_id = CredentialId::generate(&SystemClock, &SystemRng).unwrap();
     let secret = ClientSecret::generate(&credential_id, &SystemRng).unwrap().expose().to_owned();
     let credential = ClientCredential {
-        secret_mac: secret_mac(&PEPPER, &organization_id, &credential_id, &secret),
+        secret_mac: secret_mac(&PEPPER, &organization_id, &agent_id, &credential_id, &secret),
         credential_id,
         pepper_version: 1,
         expires_at: Some(Timestamp::from_seconds(1000)),
     };
     let client = Client {
-        agent_id: AgentId::generate(&SystemClock, &SystemRng).unwrap(),
+        agent_id,
         organization_id,
         did: "did:web:x".to_owned(),
         name: "bot".to_owned(),
@@ -74,6 +75,23 @@ fn management_scopes_are_granted_for_the_issuer_alone() {
     assert_eq!(case.decide(&asked, 0), Err(Refusal::ScopeNotAllowed));
     let asked = case.request().scope("agents:read").resource(case.issuer.as_str());
     assert!(case.decide(&asked, 0).is_ok());
+}
+
+#[test]
+fn instance_administration_is_for_the_system_organization() {
+    let mut case = case();
+    case.client.scopes = ScopeSet::parse("admin:orgs").unwrap();
+    let asked = case.request().scope("admin:orgs").resource(case.issuer.as_str());
+    assert_eq!(case.decide(&asked, 0), Err(Refusal::ScopeNotAllowed));
+    let omitted = case.request().resource(case.issuer.as_str());
+    assert!(case.decide(&omitted, 0).unwrap().scopes.is_empty());
+}
+
+#[test]
+fn a_secret_moved_to_another_agent_of_the_organization_is_wrong() {
+    let mut case = case();
+    case.client.agent_id = AgentId::generate(&SystemClock, &SystemRng).unwrap();
+    assert_eq!(case.decide(&case.request(), 0), Err(Refusal::WrongSecret));
 }
 
 #[test]

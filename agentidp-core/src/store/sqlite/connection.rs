@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::base::{limits, pause};
+use crate::base::{SYSTEM_ORG, limits, pause};
 use crate::store::{Scope, StoreError};
 
 use super::failure;
@@ -16,9 +16,12 @@ use super::failure;
 /// Statements kept prepared on each connection: more than there are.
 const PREPARED_STATEMENTS_MAX: usize = 256;
 
-/// Tables that instance statements may reach; all other tenant tables open to their organization alone.
-const INSTANCE_TABLES: [&str; 5] =
+/// Tables that instance statements may read; all other tenant tables open to their organization alone.
+const INSTANCE_READS: [&str; 5] =
     ["directory", "organizations", "audit_pending", "audit_logs", "audit_heads"];
+
+/// Tables that instance statements may write: the sequencer's.
+const INSTANCE_WRITES: [&str; 3] = ["audit_pending", "audit_logs", "audit_heads"];
 
 /// Where the database lies.
 #[derive(Debug, Clone)]
@@ -39,6 +42,18 @@ impl Location {
 
     pub(super) fn is_memory(&self) -> bool {
         matches!(self, Location::Memory(_))
+    }
+
+    /// Makes the file where there is none, for its owner's eyes alone: the trail names who did what.
+    /// SQLite gives the log beside it the same mode.
+    fn create_private(&self) {
+        let Location::File(path) = self else { return };
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        // Where it is there already, or cannot be, SQLite has the better message.
+        let _ = options.open(path);
     }
 
     fn open(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
@@ -83,6 +98,7 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    location.create_private();
     let mut connection = location.open(flags).map_err(|error| failure::opening(&error))?;
     prepare(&mut connection)?;
     if !location.is_memory() {
@@ -114,7 +130,7 @@ pub(super) fn open_reader(location: &Location) -> Result<(Connection, ScopeCell)
     prepare(&mut connection)?;
     let scope = ScopeCell::default();
     add_functions(&connection, &scope)?;
-    let views = wall_statements(&connection, |table, predicate| {
+    let views = wall_statements(&connection, &INSTANCE_READS, |table, predicate| {
         format!(
             "CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {predicate}(organization_id);\n"
         )
@@ -131,12 +147,20 @@ const PENDING_IN_MEMORY: &str = "CREATE TEMP TABLE audit_pending (
     organization_id TEXT NOT NULL, event_id TEXT NOT NULL, entry TEXT NOT NULL) STRICT;
 CREATE TEMP TRIGGER wall_insert_pending BEFORE INSERT ON temp.audit_pending
 FOR EACH ROW WHEN NOT scope_owns(NEW.organization_id)
+BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;
+CREATE TEMP TRIGGER wall_update_pending BEFORE UPDATE ON temp.audit_pending
+FOR EACH ROW BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;
+CREATE TEMP TRIGGER wall_delete_pending BEFORE DELETE ON temp.audit_pending
+FOR EACH ROW WHEN NOT scope_reaches(OLD.organization_id)
 BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;";
+
+/// The instance's own tables, which anybody may read and the `system` organization alone may write.
+const SYSTEM_TABLES: [&str; 3] = ["instance", "peppers", "signing_keys"];
 
 /// Builds the third wall on a writing connection: TEMP triggers, which no other program's schema
 /// holds, so that another tool may still repair the file.
 pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreError> {
-    let triggers = wall_statements(connection, |table, predicate| {
+    let triggers = wall_statements(connection, &INSTANCE_WRITES, |table, predicate| {
         let refuse = format!("BEGIN SELECT RAISE(ABORT, '{}'); END;\n", failure::WALL);
         let on = format!("ON main.{table} FOR EACH ROW WHEN NOT");
         format!(
@@ -146,15 +170,28 @@ pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreErro
              CREATE TEMP TRIGGER wall_delete_{table} BEFORE DELETE {on} {predicate}(OLD.organization_id) {refuse}"
         )
     })?;
+    let system: String = SYSTEM_TABLES
+        .iter()
+        .flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|change| (table, change)))
+        .map(|(table, change)| {
+            format!(
+                "CREATE TEMP TRIGGER wall_{change}_{table} BEFORE {change} ON main.{table}
+                 FOR EACH ROW WHEN NOT scope_owns('{SYSTEM_ORG}')
+                 BEGIN SELECT RAISE(ABORT, '{}'); END;\n",
+                failure::WALL
+            )
+        })
+        .collect();
     connection
         .execute_batch(&triggers)
+        .and_then(|()| connection.execute_batch(&system))
         .and_then(|()| connection.execute_batch(PENDING_IN_MEMORY))
         .map_err(|error| failure::opening(&error))
 }
 
 fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
-    connection.busy_handler(Some(fair_wait())).map_err(|error| failure::opening(&error))?;
+    connection.busy_handler(Some(fair_wait)).map_err(|error| failure::opening(&error))?;
     connection
         .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;")
         .map_err(|error| failure::opening(&error))
@@ -162,16 +199,14 @@ fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Waits for another process in short steps. SQLite's own handler sleeps up to 100 ms at a time and
 /// so loses every race against a busy neighbour that asks more often.
-fn fair_wait() -> impl FnMut(i32) -> bool + Send + 'static {
+fn fair_wait(count: i32) -> bool {
     const STEP: Duration = Duration::from_micros(500);
     let steps_max = limits::BUSY_WAIT_MAX.as_micros() / STEP.as_micros();
-    move |count| {
-        if u128::try_from(count).unwrap_or(0) >= steps_max {
-            return false;
-        }
+    let goes_on = u128::try_from(count).unwrap_or(0) < steps_max;
+    if goes_on {
         pause(STEP);
-        true
     }
+    goes_on
 }
 
 fn add_functions(connection: &Connection, scope: &ScopeCell) -> Result<(), StoreError> {
@@ -200,6 +235,7 @@ fn add_functions(connection: &Connection, scope: &ScopeCell) -> Result<(), Store
 /// a later migration adds is walled without anybody having to remember it.
 fn wall_statements(
     connection: &Connection,
+    open_to_instance: &[&str],
     statement: impl Fn(&str, &str) -> String,
 ) -> Result<String, StoreError> {
     const TENANT_TABLES: &str = "SELECT m.name FROM main.sqlite_schema m \
@@ -213,7 +249,7 @@ fn wall_statements(
     Ok(names
         .iter()
         .map(|name| {
-            let instance = INSTANCE_TABLES.contains(&name.as_str());
+            let instance = open_to_instance.contains(&name.as_str());
             statement(name, if instance { "scope_reaches" } else { "scope_owns" })
         })
         .collect())

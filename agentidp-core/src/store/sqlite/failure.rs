@@ -15,6 +15,16 @@ pub(super) fn opening(error: &rusqlite::Error) -> StoreError {
     }
 }
 
+/// A failure of COMMIT. Where the last fsync failed, the commit may be found in the file after a
+/// crash and may not: nobody can say.
+pub(super) fn committing(error: &rusqlite::Error) -> StoreError {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    if code == Some(rusqlite::ffi::SQLITE_IOERR_FSYNC) {
+        return StoreError::OutcomeUnknown(error.to_string());
+    }
+    failing(error)
+}
+
 /// A failure of a statement.
 pub(super) fn failing(error: &rusqlite::Error) -> StoreError {
     let text = error.to_string();

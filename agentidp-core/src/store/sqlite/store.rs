@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
+use crate::base::limits;
 use crate::store::{Body, OwnedBody, SchemaState, Scope, Store, StoreError, Verdict, migrate};
 
 use super::connection::{self, Location, ScopeCell};
@@ -98,16 +99,13 @@ impl SqliteStore {
         })
     }
 
-    fn take_reader(&self) -> Reader {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match readers.pop() {
-                Some(reader) => return reader,
-                None => {
-                    readers = self.returned.wait(readers).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
+    fn take_reader(&self) -> Result<Reader, StoreError> {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut readers, _) = self
+            .returned
+            .wait_timeout_while(readers, limits::BUSY_WAIT_MAX, |readers| readers.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        readers.pop().ok_or(StoreError::Busy)
     }
 }
 
@@ -131,7 +129,7 @@ impl Store for SqliteStore {
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
-        let reader = Lent { store: self, reader: Some(self.take_reader()) };
+        let reader = Lent { store: self, reader: Some(self.take_reader()?) };
         let Some(Reader { connection, scope: cell }) = &reader.reader else {
             return Err(StoreError::NotRun);
         };
@@ -226,10 +224,20 @@ fn applied_migrations(connection: &Connection) -> Result<Option<Applied>, StoreE
     Ok(Some(applied))
 }
 
+/// Whether some program has put tables into the file.
+fn holds_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let any =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\')";
+    connection.query_row(any, [], |row| row.get(0))
+}
+
 fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), StoreError> {
     let failed = |error: rusqlite::Error| failure::failing(&error);
     let applied = applied_migrations(connection)?;
     let begun = applied.is_some();
+    if !begun && holds_tables(connection).map_err(failed)? {
+        return Err(StoreError::NotOurs);
+    }
     for migration in migrate::plan(migrate::SQLITE, &applied.unwrap_or_default(), mode)? {
         if !begun && migration.version == 1 {
             connection.execute_batch(migrate::SQLITE_BOOKKEEPING).map_err(failed)?;

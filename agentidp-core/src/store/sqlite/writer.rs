@@ -263,16 +263,18 @@ impl OpenWriter {
                 Ran::TransactionLost(error) => return self.lost(tickets, &error),
             });
         }
+        // Closures that borrow may have joined this batch before the leader came.
+        let members = self.members();
         match self.commit() {
             Ok(()) => ran,
-            Err(error) => answers_of_lost(tickets.len(), &error),
+            Err(error) => answers_of_lost(tickets, members, &error),
         }
     }
 
     /// The batch is gone, with the closures of this leader and perhaps of others.
     fn lost(&mut self, tickets: &[Arc<Ticket>], error: &StoreError) -> Vec<Turn> {
         let members = self.give_up();
-        answers_of_lost(members.max(tickets.len()), error).into_iter().take(tickets.len()).collect()
+        answers_of_lost(tickets, members.max(tickets.len()), error)
     }
 
     fn members(&self) -> usize {
@@ -283,12 +285,14 @@ impl OpenWriter {
     fn commit(&mut self) -> Result<(), StoreError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
         self.scope.set(Some(&Scope::Instance));
-        let numbered = sequencer::run(
-            &mut SqliteTx::new(&self.connection, &Scope::Instance),
-            instance::Company::None,
-        );
+        // Nobody of the batch may be left asleep, whatever happens here.
+        let numbered = catch_unwind(AssertUnwindSafe(|| {
+            let mut tx = SqliteTx::new(&self.connection, &Scope::Instance);
+            sequencer::run(&mut tx, instance::Company::None)
+        }));
         self.scope.set(None);
-        let result = numbered.and_then(|_| self.statement("COMMIT"));
+        let panicked = |_| Err(StoreError::Failed("the sequencer panicked".to_owned()));
+        let result = numbered.unwrap_or_else(panicked).and_then(|_| self.end());
         if result.is_err() && !self.connection.is_autocommit() {
             let _ = self.statement("ROLLBACK");
         }
@@ -297,6 +301,14 @@ impl OpenWriter {
             Err(error) => Outcome::Failed(error.clone()),
         });
         result
+    }
+
+    fn end(&self) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("COMMIT")
+            .and_then(|mut statement| statement.execute([]))
+            .map(|_| ())
+            .map_err(|error| failure::committing(&error))
     }
 
     /// Ends a batch whose transaction SQLite has rolled back; tells how many took part.
@@ -321,12 +333,17 @@ impl OpenWriter {
     }
 }
 
-/// What `members` owners of a lost batch are to do: who was alone has its answer.
-fn answers_of_lost(members: usize, error: &StoreError) -> Vec<Turn> {
-    if members == 1 {
-        return vec![Turn::Answered(Err(error.clone()))];
-    }
-    (0..members).map(|_| Turn::RunAlone).collect()
+/// Whether a batch that failed so must not run again: it may have been committed.
+fn is_final(error: &StoreError) -> bool {
+    matches!(error, StoreError::OutcomeUnknown(_))
+}
+
+/// What the owners of `tickets` are to do about a lost batch of `members`: who was alone has its
+/// answer.
+fn answers_of_lost(tickets: &[Arc<Ticket>], members: usize, error: &StoreError) -> Vec<Turn> {
+    let alone = members == 1 || is_final(error);
+    let turn = |_| if alone { Turn::Answered(Err(error.clone())) } else { Turn::RunAlone };
+    tickets.iter().map(turn).collect()
 }
 
 /// The callers that share one commit.
@@ -354,7 +371,9 @@ impl Batch {
             match &*outcome {
                 Some(Outcome::Committed) => return Answer::Final(Ok(())),
                 Some(Outcome::Failed(error))
-                    if company == Company::Alone || self.members.load(Ordering::Relaxed) == 1 =>
+                    if company == Company::Alone
+                        || self.members.load(Ordering::Relaxed) == 1
+                        || is_final(error) =>
                 {
                     return Answer::Final(Err(error.clone()));
                 }

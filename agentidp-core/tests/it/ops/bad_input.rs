@@ -17,6 +17,9 @@ super::on_every_engine!(
     another_issuer_or_instance_is_refused,
     a_wrong_kek_opens_nothing,
     an_agent_has_a_handful_of_live_secrets,
+    a_planted_signing_key_is_not_believed,
+    refusals_after_authentication_are_all_told,
+    instance_administration_is_for_the_system_organization,
 );
 
 fn an_unknown_client_and_a_wrong_secret_are_one_answer(engine: Engine) {
@@ -158,7 +161,64 @@ fn an_agent_has_a_handful_of_live_secrets(engine: Engine) {
     for _ in 0..4 {
         issue().unwrap();
     }
+    let before = org.agent(&acme.agent.id).unwrap();
+    test.clock.step(std::time::Duration::from_secs(5));
     assert_eq!(issue().unwrap_err().code(), ErrorCode::LimitReached);
+    assert_eq!(org.agent(&acme.agent.id).unwrap(), before, "nothing but the refusal's entry");
+    let dead = NewCredential::default().expires_in(std::time::Duration::ZERO);
+    let dead = org.issue_credential(&acme.agent.id, dead).unwrap_err();
+    assert_eq!(dead.code(), ErrorCode::InvalidInput);
     assert_eq!(test.trail(&acme.org.id).last().unwrap(), "credential.generated Refused");
+    test.finish();
+}
+
+// As somebody would who may write to the database and has no key.
+const PLANT: &str = "INSERT INTO signing_keys
+        (kid, purpose, alg, state, public_jwk, sealed_private_key, created_at)
+    SELECT ?2, 'token', 'ES256', 'retired', ?3, sealed_private_key, 0
+    FROM signing_keys WHERE ?1 <> '' AND purpose = 'token' AND alg = 'ES256'";
+
+fn a_planted_signing_key_is_not_believed(engine: Engine) {
+    use agentidp_core::store::{Scope, Store, StoreError, Value};
+    let test = engine.idp();
+    let provider = agentidp_core::CryptoProvider::default_provider();
+    let key = provider.generate(agentidp_core::Alg::Es256, &agentidp_core::SystemRng).unwrap();
+    let public = provider.signer(&key).unwrap().public_key().clone();
+    let (kid, jwk) = (public.thumbprint(), public.to_jwk().to_string());
+    let store: &dyn Store = &*test.store;
+    let planted = store.write::<_, StoreError>("plant", &Scope::Org(OrgId::system()), |tx| {
+        tx.execute(PLANT, &[Value::Text(&kid), Value::Text(&jwk)])
+    });
+    assert_eq!(planted.unwrap(), 1);
+    let opened = Idp::open_existing(again(&test).kek(KekSource::file(test.kek_path())));
+    assert_eq!(opened.unwrap_err().code(), ErrorCode::SealBroken);
+    test.finish();
+}
+
+fn refusals_after_authentication_are_all_told(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let wrong = TokenRequest::client_credentials(&acme.agent.id, "aidp_wrong");
+    for _ in 0..65 {
+        assert!(test.idp.token(&wrong).is_err());
+    }
+    for _ in 0..3 {
+        assert!(test.idp.token(&acme.request().scope("nope")).is_err());
+    }
+    let page = agentidp_core::PageRequest::first().limit(500);
+    let page = test.idp.org(&acme.org.id).audit(&page).unwrap();
+    let told =
+        page.items.iter().filter(|e| e.data.get("reason") == Some(&"scope_not_allowed".into()));
+    assert_eq!(told.count(), 3);
+    test.finish();
+}
+
+fn instance_administration_is_for_the_system_organization(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let admin = || NewAgent::new("admin").scope("admin:orgs");
+    let refused = test.idp.org(&acme.org.id).register_agent(admin()).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::InvalidScope);
+    test.idp.org(&OrgId::system()).register_agent(admin()).unwrap();
     test.finish();
 }

@@ -14,6 +14,7 @@ super::on_every_engine!(
     issuing_a_credential_is_all_or_nothing,
     issuing_a_token_is_all_or_nothing,
     a_refusal_is_recorded_or_fails,
+    an_answer_lost_after_the_commit_is_told_as_unknown,
 );
 
 /// More faults than any verb has statements: the loop must end before.
@@ -178,4 +179,17 @@ fn a_refusal_is_recorded_or_fails(engine: Engine) {
 
 fn subscribe(test: &TestIdp, tenant: &Tenant, event: &str) {
     super::outbox::subscribe(test, &tenant.org.id, event);
+}
+
+fn an_answer_lost_after_the_commit_is_told_as_unknown(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    test.store.arm(Fault::AfterCommit(0));
+    let error = test.idp.token(&acme.request()).unwrap_err();
+    assert_eq!(error.code(), agentidp_core::ErrorCode::DatabaseFailed);
+    assert!(test.store.disarm());
+    test.idp.token(&acme.request()).unwrap();
+    // The first token was recorded and given to nobody; its entry stands.
+    assert_eq!(successes_in(&test.trail(&acme.org.id), "token.issued"), 2);
+    test.finish();
 }

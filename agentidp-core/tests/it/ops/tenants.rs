@@ -10,6 +10,7 @@ use super::Engine;
 super::on_every_engine!(
     a_foreign_id_answers_exactly_like_a_missing_one,
     trails_do_not_mix,
+    a_resource_of_one_organization_refuses_the_agents_of_another,
     an_agent_limit_is_that_of_its_own_organization,
     a_limit_holds_when_many_register_at_once,
 );
@@ -78,5 +79,20 @@ fn a_limit_holds_when_many_register_at_once(engine: Engine) {
         callers.into_iter().map(|c| c.join().unwrap()).filter(|made| *made).count()
     });
     assert_eq!(made, 5);
+    test.finish();
+}
+
+fn a_resource_of_one_organization_refuses_the_agents_of_another(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    // Both agents are registered with the same audience: that alone tells no tenants apart.
+    let verifier = (*test.idp.verifier()).clone();
+    let of_acme = verifier.clone().organization(acme.org.id.as_str());
+    for (tenant, accepted) in [(&acme, true), (&globex, false)] {
+        let token = test.idp.token(&tenant.request()).unwrap().access_token;
+        assert!(verifier.verify_access_token(&token, agentidp_testkit::API).is_ok());
+        let verified = of_acme.verify_access_token(&token, agentidp_testkit::API);
+        assert_eq!(verified.is_ok(), accepted);
+    }
     test.finish();
 }

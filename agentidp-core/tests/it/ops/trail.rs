@@ -10,6 +10,7 @@ super::on_every_engine!(
     a_change_of_stored_bytes_is_found_where_it_is,
     a_deleted_end_is_found_by_the_head,
     a_damaged_head_stops_its_own_organization_alone,
+    writers_of_both_kinds_survive_a_neighbour_whose_commits_fail,
     personal_values_are_commitments_in_the_entry,
 );
 
@@ -88,6 +89,39 @@ fn a_damaged_head_stops_its_own_organization_alone(engine: Engine) {
     assert!(test.idp.org(&globex.org.id).verify_audit().unwrap().valid);
     assert_eq!(test.trail(&globex.org.id).last().unwrap(), "token.issued Success");
     assert!(!test.idp.org(&acme.org.id).verify_audit().unwrap().valid);
+}
+
+/// Tokens are issued by closures that own what they need, agents registered by closures that borrow:
+/// both share batches here with an organization whose entries cannot be numbered.
+fn writers_of_both_kinds_survive_a_neighbour_whose_commits_fail(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let store: &dyn Store = &*test.store;
+    let scope = Scope::Org(acme.org.id.clone());
+    let damage = store.write::<_, StoreError>("damage", &scope, |tx| {
+        tx.execute(DAMAGE_HEAD, &[Value::Blob(b"")])
+    });
+    damage.unwrap();
+    std::thread::scope(|scope| {
+        for caller in 0..12 {
+            let (idp, acme, globex) = (&test.idp, &acme, &globex);
+            scope.spawn(move || {
+                let org = idp.org(&globex.org.id);
+                for n in 0..5 {
+                    match caller % 3 {
+                        0 => drop(idp.token(&acme.request())),
+                        1 => drop(idp.token(&globex.request()).unwrap()),
+                        _ => {
+                            let agent = agentidp_core::NewAgent::new(format!("{caller} {n}"));
+                            drop(org.register_agent(agent).unwrap());
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(test.trail(&globex.org.id).len(), 3 + 20 + 20);
+    assert!(test.idp.org(&globex.org.id).verify_audit().unwrap().valid);
 }
 
 const DAMAGE_HEAD: &str = "UPDATE audit_heads SET frontier = ?2 WHERE organization_id = ?1";
