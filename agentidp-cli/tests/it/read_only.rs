@@ -24,6 +24,21 @@ fn set_modes(directory: &Path, of_directories: u32, of_files: u32) {
     set(directory, of_directories);
 }
 
+/// The start of a line of shell that runs the binary, over `home`, as somebody who is not root; the
+/// sandbox is his from then on.
+fn not_as_root(sandbox: &Sandbox, home: &Path) -> String {
+    // The binary must lie where everybody may run it.
+    let binary = sandbox.path().join("agentidp");
+    std::fs::copy(env!("CARGO_BIN_EXE_agentidp"), &binary).unwrap();
+    let line = format!("{} --json --home {}", binary.display(), home.display());
+    if !is_root() {
+        return line;
+    }
+    let owned = Command::new("chown").args(["-R", NOBODY]).arg(sandbox.path()).status().unwrap();
+    assert!(owned.success());
+    format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups -- {line}")
+}
+
 #[test]
 fn a_read_only_home_is_told_and_left_as_it_was() {
     let sandbox = Sandbox::with_instance();
@@ -34,18 +49,9 @@ fn a_read_only_home_is_told_and_left_as_it_was() {
         answer.json()["items"].as_array().unwrap().len()
     };
     let before = entries(&sandbox);
-    // The binary lies where everybody may run it.
-    let binary = sandbox.path().join("agentidp");
-    std::fs::copy(env!("CARGO_BIN_EXE_agentidp"), &binary).unwrap();
-    let mut line = format!("{} --json --home {}", binary.display(), home.display());
-    if is_root() {
-        let owned =
-            Command::new("chown").args(["-R", NOBODY]).arg(sandbox.path()).status().unwrap();
-        assert!(owned.success());
-        line = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups -- {line}");
-    }
+    let agentidp = not_as_root(&sandbox, &home);
     set_modes(&home, 0o500, 0o400);
-    let answer = sandbox.shell(&format!("{line} org create --slug acme"));
+    let answer = sandbox.shell(&format!("{agentidp} org create --slug acme"));
     set_modes(&home, 0o700, 0o600);
     assert_eq!(answer.exit, 1, "{answer:?}");
     let code = answer.refusal();
@@ -60,18 +66,10 @@ fn a_home_that_cannot_be_made_is_told_and_nothing_is_left() {
     let sandbox = Sandbox::new();
     let parent = sandbox.path().join("parent");
     std::fs::create_dir(&parent).unwrap();
-    let binary = sandbox.path().join("agentidp");
-    std::fs::copy(env!("CARGO_BIN_EXE_agentidp"), &binary).unwrap();
     let home = parent.join("home");
-    let mut line = format!("{} --json --home {}", binary.display(), home.display());
-    if is_root() {
-        let owned =
-            Command::new("chown").args(["-R", NOBODY]).arg(sandbox.path()).status().unwrap();
-        assert!(owned.success());
-        line = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups -- {line}");
-    }
+    let agentidp = not_as_root(&sandbox, &home);
     set_modes(&parent, 0o500, 0o400);
-    let answer = sandbox.shell(&format!("{line} init --issuer https://idp.example.com"));
+    let answer = sandbox.shell(&format!("{agentidp} init --issuer https://idp.example.com"));
     set_modes(&parent, 0o700, 0o600);
     assert_eq!(answer.exit, 1, "{answer:?}");
     assert_eq!(answer.refusal(), "file_failed");

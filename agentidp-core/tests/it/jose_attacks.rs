@@ -46,7 +46,9 @@ fn a_public_key_is_never_a_secret_for_hmac() {
     for issuer in Issuer::all() {
         let jwk = issuer.jwk();
         let raw = jwk.get("x").or(jwk.get("n")).unwrap().as_str().unwrap();
-        let secrets = [jwk.to_string().into_bytes(), decode(raw), raw.as_bytes().to_vec(), vec![]];
+        let mut secrets =
+            vec![jwk.to_string().into_bytes(), decode(raw), raw.as_bytes().to_vec(), vec![]];
+        secrets.extend(subject_public_key_info(&jwk));
         for secret in secrets {
             for alg in ["HS256", issuer.alg().as_str()] {
                 let header = json!({"alg": alg, "kid": issuer.kid(), "typ": "at+jwt"}).to_string();
@@ -56,6 +58,27 @@ fn a_public_key_is_never_a_secret_for_hmac() {
             }
         }
     }
+}
+
+/// The encodings of a curve's key that a careless verifier has at hand: SubjectPublicKeyInfo as DER
+/// and as PEM, with and without its last newline (RFC 8410, RFC 5480). None for RSA.
+fn subject_public_key_info(jwk: &Value) -> Vec<Vec<u8>> {
+    let member = |name: &str| jwk.get(name).map(|text| decode(text.as_str().unwrap()));
+    let (prefix, key): (&[u8], Vec<u8>) = match (member("x"), member("y")) {
+        (Some(x), Some(y)) => (
+            b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04",
+            [x, y].concat(),
+        ),
+        (Some(x), None) => (b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", x),
+        _ => return Vec::new(),
+    };
+    let der = [prefix, &key].concat();
+    let encoded = agentidp_core::crypto::base64_standard(&der);
+    let lines: Vec<&str> =
+        encoded.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", lines.join("\n"));
+    assert!(agentidp_core::crypto::PublicKey::from_pem(&pem).is_ok(), "it is the key");
+    vec![der, format!("{pem}\n").into_bytes(), pem.into_bytes()]
 }
 
 /// Rows 3, 20, 28 and 42: the key decides the algorithm, also where its JWK does not name it.

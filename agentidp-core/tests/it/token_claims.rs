@@ -5,7 +5,9 @@ use agentidp_core::jose::VerifyError;
 use agentidp_core::oidc::at_hash;
 use serde_json::{Value, json};
 
-use crate::common::{AUDIENCE, CLIENT, ISSUER, Issuer, NOW, claims, claims_with, claims_without};
+use crate::common::{
+    AUDIENCE, CLIENT, FixedClock, ISSUER, Issuer, NOW, claims, claims_with, claims_without,
+};
 
 fn error_of(name: &str, value: Value) -> VerifyError {
     let issuer = Issuer::one();
@@ -122,6 +124,22 @@ fn the_skew_is_sixty_seconds_and_the_end_is_exclusive() {
     accepts("nbf", json!(NOW + 60));
     assert_eq!(error_of("nbf", json!(NOW + 61)), VerifyError::NotYetValid);
     assert_eq!(error_of("nbf", json!(NOW + 86_400)), VerifyError::NotYetValid);
+}
+
+/// Row 85: a clock before the epoch, which reads as the epoch, and one at the end of time.
+#[test]
+fn a_clock_at_either_end_of_time_refuses_and_does_not_panic() {
+    let issuer = Issuer::one();
+    let token = issuer.valid_token();
+    for (seconds, error) in [
+        (0, VerifyError::NotYetValid),
+        (i64::MIN / 1_000_000, VerifyError::NotYetValid),
+        (i64::MAX / 1_000_000, VerifyError::Expired),
+    ] {
+        let verifier = issuer.verifier.clone().clock(std::sync::Arc::new(FixedClock(seconds)));
+        let refused = verifier.verify_access_token(&token, AUDIENCE);
+        assert_eq!(refused.unwrap_err(), error, "{seconds}");
+    }
 }
 
 /// Row 50: nobody can ask for a skew without bound.
