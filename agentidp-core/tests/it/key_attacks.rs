@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use crate::vectors::hex;
+
 fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -103,13 +105,6 @@ fn ed25519_keys_of_low_order_are_refused() {
         let key = with(okp(), "x", json!(encode(hex(&format!("{x}{}7f", "ff".repeat(30))))));
         refused(&key, &JwkError::Key(KeyError::Coordinate));
     }
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
 }
 
 /// Rows 11 and 12.
