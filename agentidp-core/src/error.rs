@@ -58,6 +58,10 @@ error_codes! {
     LimitReached = "limit_reached", 409, None, 1, "remove what is no longer needed, or raise the limit";
     /// What the decision was made on changed before it could be written.
     Conflict = "conflict", 409, None, 1, "read it again and repeat";
+    /// The access token lacks a scope, or its bearer would grant one that it does not hold.
+    InsufficientScope = "insufficient_scope", 403, Some("insufficient_scope"), 1, "ask for a token with that scope, if the agent may have it";
+    /// The caller's role in the organization does not allow this.
+    Forbidden = "forbidden", 403, None, 1, "ask an owner of the organization";
     /// The token is not valid.
     InvalidToken = "invalid_token", 401, Some("invalid_token"), 3, "ask the issuer for a new token";
     /// A key is not acceptable: its policy, its form or its algorithm.

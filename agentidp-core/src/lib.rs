@@ -32,10 +32,12 @@ pub use error::ErrorCode;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use idp::{Config, Database, Error, Idp, InstanceStatus, OrgHandle, SchemaStatus};
 pub use model::{
-    Agent, AgentStatus, Credential, CredentialStatus, Invalid, IssuedCredential, Issuer, NewAgent,
-    NewCredential, NewOrg, Org, OrgStatus, PlanTier, TokenRequest, TokenResponse,
+    Action, Agent, AgentStatus, Credential, CredentialStatus, Denied, Invalid, IssuedCredential,
+    Issuer, NewAgent, NewCredential, NewOrg, Org, OrgStatus, PlanTier, Role, TokenRequest,
+    TokenResponse,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{
-    AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused, TokenError,
+    AccessError, AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused,
+    TokenError,
 };

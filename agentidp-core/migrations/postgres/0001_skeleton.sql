@@ -18,6 +18,8 @@ CREATE TABLE directory (
     PRIMARY KEY (kind, public_id)
 );
 
+-- `agents_live` counts the agents that are not decommissioned, so that one more costs the same in a
+-- large organization as in a small one. Tokens issued before `tokens_not_before` are void.
 CREATE TABLE organizations (
     organization_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     slug TEXT COLLATE "C" NOT NULL UNIQUE,
@@ -26,7 +28,10 @@ CREATE TABLE organizations (
     max_agents BIGINT NOT NULL,
     max_tokens_per_month BIGINT NOT NULL,
     rate_limit_per_minute BIGINT NOT NULL,
+    token_life_seconds_max BIGINT,
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'suspended', 'deleted')),
+    agents_live BIGINT NOT NULL DEFAULT 0,
+    tokens_not_before BIGINT NOT NULL DEFAULT 0,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
@@ -54,12 +59,48 @@ CREATE TABLE agents (
     owner TEXT COLLATE "C",
     scopes TEXT COLLATE "C" NOT NULL,
     audiences TEXT COLLATE "C" NOT NULL,
+    capabilities TEXT COLLATE "C" NOT NULL DEFAULT '',
+    url TEXT COLLATE "C",
+    token_life_seconds_max BIGINT,
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'suspended', 'decommissioned')),
+    tokens_not_before BIGINT NOT NULL DEFAULT 0,
+    imported_at BIGINT,
     version BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY (organization_id, agent_id)
 );
+
+CREATE INDEX agents_by_status ON agents (organization_id, status, agent_id);
+
+-- Agents that may do in their organization what no scope allows: manage its members and its settings.
+CREATE TABLE members (
+    organization_id TEXT COLLATE "C" NOT NULL,
+    agent_id TEXT COLLATE "C" NOT NULL,
+    role TEXT COLLATE "C" NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, agent_id),
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
+);
+
+-- Tokens issued in each calendar month (UTC), written as 202611.
+CREATE TABLE token_usage (
+    organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (organization_id),
+    month BIGINT NOT NULL,
+    issued BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, month)
+);
+
+-- Tokens revoked one by one, kept until they would have expired.
+CREATE TABLE revoked_tokens (
+    organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (organization_id),
+    jti TEXT COLLATE "C" NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, jti)
+);
+
+CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (organization_id, expires_at);
 
 -- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
 CREATE TABLE agent_keys (
@@ -72,18 +113,24 @@ CREATE TABLE agent_keys (
     public_jwk TEXT COLLATE "C" NOT NULL,
     sealed_private_key BYTEA,
     created_at BIGINT NOT NULL,
+    expires_at BIGINT,
     PRIMARY KEY (organization_id, agent_id, kid),
     FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
 );
 
+-- A secret is kept as a sealed MAC: of the secret itself, or of the SHA-256 that an installation which
+-- was imported had kept of it. A public key is kept as it is.
 CREATE TABLE credentials (
     organization_id TEXT COLLATE "C" NOT NULL,
     credential_id TEXT COLLATE "C" NOT NULL,
     agent_id TEXT COLLATE "C" NOT NULL,
     kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('secret', 'public_key')),
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'revoked')),
+    scheme TEXT COLLATE "C" CHECK (scheme IN ('own', 'sha256')),
     pepper_version BIGINT,
     sealed_secret_mac BYTEA,
+    kid TEXT COLLATE "C",
+    public_jwk TEXT COLLATE "C",
     expires_at BIGINT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (organization_id, credential_id),
@@ -100,7 +147,10 @@ CREATE TABLE signing_keys (
     state TEXT COLLATE "C" NOT NULL CHECK (state IN ('next', 'current', 'retired', 'revoked')),
     public_jwk TEXT COLLATE "C" NOT NULL,
     sealed_private_key BYTEA NOT NULL,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    current_at BIGINT,
+    retired_at BIGINT,
+    revoked_at BIGINT
 );
 
 -- Keys of the MAC that client secrets are kept as.
@@ -204,6 +254,24 @@ CREATE POLICY tenant ON data_keys
 ALTER TABLE agents ENABLE ROW LEVEL SECURITY;
 ALTER TABLE agents FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON agents
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE members ENABLE ROW LEVEL SECURITY;
+ALTER TABLE members FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON members
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE token_usage ENABLE ROW LEVEL SECURITY;
+ALTER TABLE token_usage FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON token_usage
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+
+ALTER TABLE revoked_tokens ENABLE ROW LEVEL SECURITY;
+ALTER TABLE revoked_tokens FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON revoked_tokens
     USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
     WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
 

@@ -18,6 +18,8 @@ CREATE TABLE directory (
     PRIMARY KEY (kind, public_id)
 ) STRICT, WITHOUT ROWID;
 
+-- `agents_live` counts the agents that are not decommissioned, so that one more costs the same in a
+-- large organization as in a small one. Tokens issued before `tokens_not_before` are void.
 CREATE TABLE organizations (
     organization_id TEXT NOT NULL PRIMARY KEY,
     slug TEXT NOT NULL UNIQUE,
@@ -26,7 +28,10 @@ CREATE TABLE organizations (
     max_agents INTEGER NOT NULL,
     max_tokens_per_month INTEGER NOT NULL,
     rate_limit_per_minute INTEGER NOT NULL,
+    token_life_seconds_max INTEGER,
     status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'deleted')),
+    agents_live INTEGER NOT NULL DEFAULT 0,
+    tokens_not_before INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
@@ -54,12 +59,48 @@ CREATE TABLE agents (
     owner TEXT,
     scopes TEXT NOT NULL,
     audiences TEXT NOT NULL,
+    capabilities TEXT NOT NULL DEFAULT '',
+    url TEXT,
+    token_life_seconds_max INTEGER,
     status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'decommissioned')),
+    tokens_not_before INTEGER NOT NULL DEFAULT 0,
+    imported_at INTEGER,
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, agent_id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX agents_by_status ON agents (organization_id, status, agent_id);
+
+-- Agents that may do in their organization what no scope allows: manage its members and its settings.
+CREATE TABLE members (
+    organization_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('owner', 'admin', 'member')),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, agent_id),
+    FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
+) STRICT, WITHOUT ROWID;
+
+-- Tokens issued in each calendar month (UTC), written as 202611.
+CREATE TABLE token_usage (
+    organization_id TEXT NOT NULL REFERENCES organizations (organization_id),
+    month INTEGER NOT NULL,
+    issued INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, month)
+) STRICT, WITHOUT ROWID;
+
+-- Tokens revoked one by one, kept until they would have expired.
+CREATE TABLE revoked_tokens (
+    organization_id TEXT NOT NULL REFERENCES organizations (organization_id),
+    jti TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, jti)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (organization_id, expires_at);
 
 -- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
 CREATE TABLE agent_keys (
@@ -72,18 +113,24 @@ CREATE TABLE agent_keys (
     public_jwk TEXT NOT NULL,
     sealed_private_key BLOB,
     created_at INTEGER NOT NULL,
+    expires_at INTEGER,
     PRIMARY KEY (organization_id, agent_id, kid),
     FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
 ) STRICT, WITHOUT ROWID;
 
+-- A secret is kept as a sealed MAC: of the secret itself, or of the SHA-256 that an installation which
+-- was imported had kept of it. A public key is kept as it is.
 CREATE TABLE credentials (
     organization_id TEXT NOT NULL,
     credential_id TEXT NOT NULL,
     agent_id TEXT NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('secret', 'public_key')),
     status TEXT NOT NULL CHECK (status IN ('active', 'revoked')),
+    scheme TEXT CHECK (scheme IN ('own', 'sha256')),
     pepper_version INTEGER,
     sealed_secret_mac BLOB,
+    kid TEXT,
+    public_jwk TEXT,
     expires_at INTEGER,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, credential_id),
@@ -100,7 +147,10 @@ CREATE TABLE signing_keys (
     state TEXT NOT NULL CHECK (state IN ('next', 'current', 'retired', 'revoked')),
     public_jwk TEXT NOT NULL,
     sealed_private_key BLOB NOT NULL,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    current_at INTEGER,
+    retired_at INTEGER,
+    revoked_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Keys of the MAC that client secrets are kept as.

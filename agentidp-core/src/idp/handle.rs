@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::base::{InstanceId, OrgId};
 use crate::did::root_did;
 use crate::jose::Jwks;
-use crate::model::{Issuer, NewOrg, Org, TokenRequest, TokenResponse};
+use crate::model::{Caller, Issuer, NewOrg, Org, TokenRequest, TokenResponse};
 use crate::oidc::Verifier;
 use crate::ops::init::Choice;
-use crate::ops::{self, AuditError, Context, OpenError, OrgError, TokenError};
+use crate::ops::{self, AccessError, AuditError, Context, OpenError, OrgError, TokenError};
 #[cfg(feature = "postgres")]
 use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
@@ -39,6 +39,7 @@ use super::{Config, Database, Error, OrgHandle};
 #[derive(Clone)]
 pub struct Idp {
     pub(super) context: Arc<Context>,
+    pub(super) caller: Arc<Caller>,
     instance: InstanceId,
 }
 
@@ -95,7 +96,8 @@ impl Idp {
     fn opened(choice: Choice) -> Result<Idp, Error> {
         let row = ops::init::read(&*choice.store)?.ok_or(OpenError::NotInitialized)?;
         let context = ops::init::open(choice)?;
-        Ok(Idp { context: Arc::new(context), instance: row.instance_id })
+        let caller = Arc::new(Caller::Operator);
+        Ok(Idp { context: Arc::new(context), caller, instance: row.instance_id })
     }
 
     /// What this instance is.
@@ -112,7 +114,7 @@ impl Idp {
     /// # Errors
     /// [`OrgError`] when a value breaks a rule or the slug is taken.
     pub fn create_org(&self, org: NewOrg) -> Result<Org, OrgError> {
-        ops::orgs::create(&self.context, org)
+        ops::orgs::create(&self.context, &self.caller, org)
     }
 
     /// The organization that goes by that slug or id.
@@ -120,12 +122,43 @@ impl Idp {
     /// # Errors
     /// [`OrgError::NotFound`] when there is none.
     pub fn find_org(&self, slug_or_id: &str) -> Result<Org, OrgError> {
-        ops::orgs::find(&self.context, slug_or_id)
+        ops::orgs::find(&self.context, &self.caller, slug_or_id)
     }
 
     /// The handle to one organization: all that it does stays inside it.
     pub fn org(&self, id: &OrgId) -> OrgHandle {
-        OrgHandle { context: Arc::clone(&self.context), organization: id.clone() }
+        OrgHandle {
+            context: Arc::clone(&self.context),
+            organization: id.clone(),
+            caller: Arc::clone(&self.caller),
+        }
+    }
+
+    /// This instance as the bearer of `access_token` may use it: by its scopes, in its organization,
+    /// as long as it is active. Whoever holds the plain handle may do everything.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let org = idp.create_org(NewOrg::new("acme"))?;
+    /// let reader = idp.org(&org.id).register_agent(NewAgent::new("reader").scope("agents:read"))?;
+    /// let credential = idp.org(&org.id).issue_credential(&reader.id, NewCredential::default())?;
+    /// let token = idp.token(&TokenRequest::client_credentials(&reader.id, credential.secret()))?;
+    ///
+    /// let theirs = idp.on_behalf_of(&token.access_token)?.org(&org.id);
+    /// assert_eq!(theirs.agent(&reader.id)?, reader);
+    /// assert!(theirs.register_agent(NewAgent::new("another")).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AccessError`] when the token is not one of ours for this issuer, or its bearer is not
+    /// active any more.
+    pub fn on_behalf_of(&self, access_token: &str) -> Result<Idp, AccessError> {
+        let caller = ops::access::admit(&self.context, access_token)?;
+        Ok(Idp { caller: Arc::new(Caller::Agent(caller)), ..self.clone() })
     }
 
     /// Answers a token request. The token is in the answer only once it is durably recorded.

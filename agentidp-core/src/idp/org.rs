@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use crate::audit::{ChainReport, StoredEntry};
 use crate::base::{AgentId, OrgId, Page, PageRequest};
-use crate::model::{Agent, IssuedCredential, NewAgent, NewCredential, Org};
-use crate::ops::{self, AgentError, AuditError, Context, CredentialError, OrgError};
+use crate::model::{Agent, Caller, IssuedCredential, NewAgent, NewCredential, Org};
+use crate::ops::{self, Acting, AgentError, AuditError, Context, CredentialError, OrgError};
 
 /// One organization of an instance. The scope of all that it does is fixed here.
 #[derive(Clone)]
 pub struct OrgHandle {
     pub(super) context: Arc<Context>,
     pub(super) organization: OrgId,
+    pub(super) caller: Arc<Caller>,
 }
 
 impl std::fmt::Debug for OrgHandle {
@@ -21,12 +22,16 @@ impl std::fmt::Debug for OrgHandle {
 }
 
 impl OrgHandle {
+    pub(super) fn acting(&self) -> Acting<'_> {
+        Acting { context: &self.context, organization: &self.organization, caller: &self.caller }
+    }
+
     /// The organization itself.
     ///
     /// # Errors
     /// [`OrgError::NotFound`] when there is no such organization.
     pub fn get(&self) -> Result<Org, OrgError> {
-        ops::orgs::get(&self.context, &self.organization)
+        ops::orgs::get(&self.acting())
     }
 
     /// Registers an agent. Its DID and the keys that are held for it are made with it.
@@ -34,7 +39,7 @@ impl OrgHandle {
     /// # Errors
     /// [`AgentError`] when a value breaks a rule or the organization may not have one more agent.
     pub fn register_agent(&self, agent: NewAgent) -> Result<Agent, AgentError> {
-        ops::agents::register(&self.context, &self.organization, agent)
+        ops::agents::register(&self.acting(), agent)
     }
 
     /// The agent of that id.
@@ -42,7 +47,7 @@ impl OrgHandle {
     /// # Errors
     /// [`AgentError::NotFound`] when this organization has none by that id.
     pub fn agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
-        ops::agents::get(&self.context, &self.organization, id)
+        ops::agents::get(&self.acting(), id)
     }
 
     /// Issues a client secret for an agent. It is shown in the answer and never again.
@@ -54,7 +59,7 @@ impl OrgHandle {
         agent: &AgentId,
         credential: NewCredential,
     ) -> Result<IssuedCredential, CredentialError> {
-        ops::credentials::issue(&self.context, &self.organization, agent, credential)
+        ops::credentials::issue(&self.acting(), agent, credential)
     }
 
     /// A page of the audit trail, in its order.
@@ -62,7 +67,7 @@ impl OrgHandle {
     /// # Errors
     /// [`AuditError`] when there is no such organization or the cursor is not one.
     pub fn audit(&self, page: &PageRequest) -> Result<Page<StoredEntry>, AuditError> {
-        ops::audit::list(&self.context, &self.organization, page)
+        ops::audit::list(&self.acting(), page)
     }
 
     /// Verifies the audit trail against itself: every hash, every link, every number, the head.
@@ -70,7 +75,7 @@ impl OrgHandle {
     /// # Errors
     /// [`AuditError`] when it cannot be read. That it is broken is an answer, not an error.
     pub fn verify_audit(&self) -> Result<ChainReport, AuditError> {
-        ops::audit::verify(&self.context, &self.organization)
+        ops::audit::verify(&self.acting())
     }
 
     /// The key by which this organization's log is verified (C2SP signed note).

@@ -5,6 +5,7 @@
 )]
 
 mod agent;
+mod authority;
 mod credential;
 mod invalid;
 mod issuer;
@@ -13,6 +14,7 @@ mod scope;
 mod token;
 
 pub use agent::{Agent, AgentStatus, NewAgent};
+pub use authority::{ActingAgent, Action, Caller, Denied, Leave, Role, Standing, permit};
 pub use credential::{ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential};
 pub use invalid::Invalid;
 pub use issuer::Issuer;

@@ -1,51 +1,46 @@
 //! Agents.
 
-use crate::base::{AgentId, OrgId};
+use crate::base::AgentId;
 use crate::crypto::{Alg, seal};
 use crate::did::agent_did;
 use crate::jose::Jwk;
-use crate::model::{Agent, NewAgent};
+use crate::model::{Action, Agent, NewAgent, Org, OrgStatus};
+use crate::store::Tx;
 use crate::store::agents::{self, CustodialKeyRow};
 use crate::store::instance::PublicIdKind;
 use crate::store::orgs::{self, DataKeyPurpose};
-use crate::store::{Scope, Tx};
 
+use super::acting::Acting;
 use super::context::Context;
-use super::error::{AgentError, Fault, OrgError};
-use super::journal::{Event, disclosures_key, journal, reason};
+use super::error::{AgentError, Fault};
+use super::journal::{disclosures_key, reason};
 
 /// The type of the event.
 const CREATED: &str = "agent.created";
 
 /// Registers an agent: its DID and its keys are made and sealed in the same transaction.
-pub(crate) fn register(
-    context: &Context,
-    organization: &OrgId,
-    new: NewAgent,
-) -> Result<Agent, AgentError> {
+pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, AgentError> {
+    let Acting { context, organization, caller } = *acting;
     let id = AgentId::generate(&*context.clock, &*context.rng)?;
     let did = agent_did(&context.issuer, &id);
     let agent = new.build(id, organization.clone(), did, context.now())?;
-    super::orgs::get(context, organization).map_err(|error| match error {
-        OrgError::Fault(fault) => AgentError::Fault(fault),
-        _ => AgentError::NotFound,
-    })?;
+    acting.read(Action::ChangeAgents, |tx| orgs::get(tx)?.ok_or(AgentError::NotFound))?;
+    caller.holds(&agent.scopes)?;
     let key = CustodialKey::make(context, &agent)?;
     let disclosures = disclosures_key(context, organization)?;
     let personal = [("name", Some(&agent.name)), ("owner", agent.owner.as_ref())];
     let personal = personal.into_iter().filter_map(|(n, v)| v.map(|value| (n, value.as_str())));
     let scopes = agent.scopes.to_string();
-    let event = Event::new(CREATED)
+    let event = acting
+        .event(CREATED)
         .target(agent.id.as_str())
         .with("did", agent.did.as_str())
         .with("kid", key.kid.as_str())
         .with("scope", scopes.as_str())
         .personal(&disclosures, personal);
-    let scope = Scope::Org(organization.clone());
-    let refusal = context.store.write("register agent", &scope, |tx| {
+    let refusal = acting.write("register agent", Action::ChangeAgents, |tx| {
         if let Some(refusal) = refusal(tx)? {
-            let event = Event::refused(CREATED, reason(refusal.code()));
-            journal(context, tx, organization, &event)?;
+            acting.journal(tx, &acting.refused(CREATED, reason(refusal.code())))?;
             return Ok(Some(refusal));
         }
         agents::insert(tx, &agent)?;
@@ -53,20 +48,20 @@ pub(crate) fn register(
             return Err(AgentError::Fault(Fault::Contended));
         }
         agents::insert_custodial_key(tx, &key.row(&agent), agent.created_at)?;
-        journal(context, tx, organization, &event)?;
+        acting.journal(tx, &event)?;
         Ok::<_, AgentError>(None)
     })?;
     refusal.map_or(Ok(agent), Err)
 }
 
-/// Why the organization may not have one more agent, decided under its lock.
+/// Takes a place among the organization's agents, or tells why it may not have one more.
 fn refusal(tx: &mut dyn Tx) -> Result<Option<AgentError>, AgentError> {
-    if !agents::lock_org(tx)? {
-        return Ok(Some(AgentError::OrgNotActive));
+    if agents::take_place(tx)? {
+        return Ok(None);
     }
-    let Some(org) = orgs::get(tx)? else { return Ok(Some(AgentError::OrgNotActive)) };
-    let full = agents::count_live(tx)? >= org.max_agents;
-    Ok(full.then_some(AgentError::LimitReached(org.max_agents)))
+    let org = orgs::get(tx)?.filter(|org| org.status == OrgStatus::Active);
+    let refusal = |org: Org| AgentError::LimitReached(org.max_agents);
+    Ok(Some(org.map_or(AgentError::OrgNotActive, refusal)))
 }
 
 /// A key that we hold for an agent, sealed for its row.
@@ -108,11 +103,6 @@ impl CustodialKey {
 }
 
 /// The agent of that id.
-pub(crate) fn get(
-    context: &Context,
-    organization: &OrgId,
-    id: &AgentId,
-) -> Result<Agent, AgentError> {
-    let scope = Scope::Org(organization.clone());
-    context.store.read(&scope, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))
+pub(crate) fn get(acting: &Acting<'_>, id: &AgentId) -> Result<Agent, AgentError> {
+    acting.read(Action::SeeAgents, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))
 }

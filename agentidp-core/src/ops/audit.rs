@@ -3,8 +3,10 @@
 use crate::audit::{ChainReport, ChainVerifier, StoredEntry, log_origin};
 use crate::base::{Cursor, IdError, OrgId, Page, PageRequest};
 use crate::canon;
-use crate::store::{Scope, StoreError, Tx, audit, orgs};
+use crate::model::Action;
+use crate::store::{StoreError, Tx, audit, orgs};
 
+use super::acting::Acting;
 use super::context::Context;
 use super::error::{AuditError, Fault};
 
@@ -13,16 +15,14 @@ const ROWS_AT_ONCE: usize = 1000;
 
 /// A page of the trail, in its order.
 pub(crate) fn list(
-    context: &Context,
-    organization: &OrgId,
+    acting: &Acting<'_>,
     request: &PageRequest,
 ) -> Result<Page<StoredEntry>, AuditError> {
     let from = request.cursor().map_or(Ok(0), |cursor| cursor.as_str().parse::<u64>());
     let from = from.map_err(|_| AuditError::Cursor(IdError))?;
-    context.store.settle()?;
+    acting.context.store.settle()?;
     let items = request.items();
-    let scope = Scope::Org(organization.clone());
-    let rows = context.store.read::<_, AuditError>(&scope, |tx| {
+    let rows = acting.read::<_, AuditError>(Action::SeeAudit, |tx| {
         orgs::get(tx)?.ok_or(AuditError::NotFound)?;
         Ok(audit::rows_from(tx, from, items + 1)?)
     })?;
@@ -32,11 +32,10 @@ pub(crate) fn list(
 }
 
 /// Verifies the whole trail against itself and its head.
-pub(crate) fn verify(context: &Context, organization: &OrgId) -> Result<ChainReport, AuditError> {
-    context.store.settle()?;
-    let scope = Scope::Org(organization.clone());
-    let origin = log_origin(&context.issuer, organization);
-    context.store.read(&scope, |tx| {
+pub(crate) fn verify(acting: &Acting<'_>) -> Result<ChainReport, AuditError> {
+    acting.context.store.settle()?;
+    let origin = log_origin(&acting.context.issuer, acting.organization);
+    acting.read(Action::SeeAudit, |tx| {
         let mut verifier = ChainVerifier::new(&origin);
         orgs::get(tx)?.ok_or(AuditError::NotFound)?;
         // A head that is missing or cannot be read is a finding, not an error.

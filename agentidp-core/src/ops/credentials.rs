@@ -5,16 +5,17 @@ use std::time::Duration;
 use crate::base::{AgentId, CredentialId, OrgId, limits};
 use crate::crypto::seal;
 use crate::model::{
-    AgentStatus, ClientSecret, Credential, CredentialStatus, Invalid, IssuedCredential,
+    Action, AgentStatus, ClientSecret, Credential, CredentialStatus, Invalid, IssuedCredential,
     NewCredential, secret_mac,
 };
 use crate::store::credentials::{self, SecretRow};
 use crate::store::orgs::DataKeyPurpose;
-use crate::store::{Scope, Tx, agents};
+use crate::store::{Tx, agents};
 
+use super::acting::Acting;
 use super::context::Context;
 use super::error::{CredentialError, Fault};
-use super::journal::{Event, journal, reason};
+use super::journal::reason;
 use super::signing::place;
 
 /// A secret that expires sooner could not be used once.
@@ -25,11 +26,11 @@ const GENERATED: &str = "credential.generated";
 
 /// Issues a client secret. It is in the answer and nowhere else.
 pub(crate) fn issue(
-    context: &Context,
-    organization: &OrgId,
+    acting: &Acting<'_>,
     agent: &AgentId,
     new: NewCredential,
 ) -> Result<IssuedCredential, CredentialError> {
+    let Acting { context, organization, caller } = *acting;
     let now = context.now();
     if new.expires_in.is_some_and(|life| life < SHORTEST_LIFE) {
         return Err(Invalid::new("expiresIn", "shorter than a second").into());
@@ -43,29 +44,30 @@ pub(crate) fn issue(
         expires_at: new.expires_in.map(|life| now.plus(life)),
         created_at: now,
     };
-    let scope = Scope::Org(organization.clone());
     // A stranger to the organization is told so before any key of it is looked for.
-    let known = context.store.read(&scope, |tx| agents::get(tx, agent))?;
-    if known.is_none() {
-        return Err(CredentialError::NotFound);
-    }
+    let known = acting.read(Action::ChangeCredentials, |tx| {
+        agents::get(tx, agent)?.ok_or(CredentialError::NotFound)
+    })?;
+    // Whoever has an agent's secret has its scopes.
+    caller.holds(&known.scopes)?;
     let (pepper_version, sealed_secret_mac) = sealed_mac(context, organization, agent, &secret)?;
     let row = SecretRow { pepper_version, sealed_secret_mac: &sealed_secret_mac };
-    let refusal = context.store.write("issue credential", &scope, |tx| {
+    let refusal = acting.write("issue credential", Action::ChangeCredentials, |tx| {
         if let Some(refusal) = refusal(tx, &credential)? {
-            let event = Event::refused(GENERATED, reason(refusal.code())).target(agent.as_str());
-            journal(context, tx, organization, &event)?;
+            let event = acting.refused(GENERATED, reason(refusal.code())).target(agent.as_str());
+            acting.journal(tx, &event)?;
             return Ok(Some(refusal));
         }
         agents::touch(tx, agent, now)?;
         credentials::insert_secret(tx, &credential, &row)?;
-        let mut event = Event::new(GENERATED)
+        let mut event = acting
+            .event(GENERATED)
             .target(agent.as_str())
             .with("credentialId", credential.id.as_str());
         if let Some(expires_at) = credential.expires_at {
             event = event.with("expiresAt", expires_at.to_string());
         }
-        journal(context, tx, organization, &event)?;
+        acting.journal(tx, &event)?;
         Ok::<_, CredentialError>(None)
     })?;
     match refusal {

@@ -5,8 +5,8 @@ use crate::base::{EntropyError, IdError};
 use crate::canon::CanonError;
 use crate::crypto::{CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
-use crate::jose::JwkError;
-use crate::model::{Invalid, Refusal};
+use crate::jose::{JwkError, VerifyError};
+use crate::model::{Denied, Invalid, Refusal};
 use crate::store::StoreError;
 
 /// A failure below the verbs: the database, a key, randomness.
@@ -73,7 +73,24 @@ macro_rules! faults_into {
     )* };
 }
 
-faults_into!(OpenError, OrgError, AgentError, CredentialError, TokenError, AuditError);
+faults_into!(AccessError, OpenError, OrgError, AgentError, CredentialError, TokenError, AuditError);
+
+/// What a caller may not do is denied in every family alike; what is another organization's is
+/// answered as what is not there.
+macro_rules! denied_into {
+    ($($family:ident),*) => { $(
+        impl From<Denied> for $family {
+            fn from(denied: Denied) -> $family {
+                match denied {
+                    Denied::Foreign => $family::NotFound,
+                    denied => $family::Denied(denied),
+                }
+            }
+        }
+    )* };
+}
+
+denied_into!(OrgError, AgentError, CredentialError, AuditError);
 
 /// Opening or making an instance failed.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +132,9 @@ pub enum OrgError {
     /// No such organization.
     #[error("there is no such organization")]
     NotFound,
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(Denied),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -136,6 +156,9 @@ pub enum AgentError {
     /// The organization has as many agents as it may.
     #[error("the organization has its {0} agents already")]
     LimitReached(i64),
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(Denied),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -157,6 +180,9 @@ pub enum CredentialError {
     /// The agent has as many live secrets as it may.
     #[error("the agent has its {0} live secrets already")]
     LimitReached(usize),
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(Denied),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -199,6 +225,21 @@ fn public_reason(code: ErrorCode) -> &'static str {
     }
 }
 
+/// The bearer of an access token was not admitted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// The token is not valid, or not meant for this issuer.
+    #[error(transparent)]
+    Token(#[from] VerifyError),
+    /// Its agent or its organization is not active, or the token was revoked.
+    #[error("the access token is not active")]
+    NotActive,
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
 /// A verb on the audit trail was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -209,6 +250,9 @@ pub enum AuditError {
     /// The cursor is not one that a page ended with.
     #[error("the cursor is not one that a page ended with")]
     Cursor(#[from] IdError),
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(Denied),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -235,6 +279,7 @@ impl OrgError {
             OrgError::Invalid(invalid) => invalid.code(),
             OrgError::SlugTaken(_) => ErrorCode::SlugTaken,
             OrgError::NotFound => ErrorCode::NotFound,
+            OrgError::Denied(denied) => denied.code(),
             OrgError::Fault(fault) => fault.code(),
         }
     }
@@ -248,6 +293,7 @@ impl AgentError {
             AgentError::NotFound => ErrorCode::NotFound,
             AgentError::OrgNotActive => ErrorCode::NotActive,
             AgentError::LimitReached(_) => ErrorCode::LimitReached,
+            AgentError::Denied(denied) => denied.code(),
             AgentError::Fault(fault) => fault.code(),
         }
     }
@@ -261,6 +307,7 @@ impl CredentialError {
             CredentialError::NotFound => ErrorCode::NotFound,
             CredentialError::NotActive => ErrorCode::NotActive,
             CredentialError::LimitReached(_) => ErrorCode::LimitReached,
+            CredentialError::Denied(denied) => denied.code(),
             CredentialError::Fault(fault) => fault.code(),
         }
     }
@@ -276,12 +323,23 @@ impl TokenError {
     }
 }
 
+impl AccessError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AccessError::Token(_) | AccessError::NotActive => ErrorCode::InvalidToken,
+            AccessError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
 impl AuditError {
     /// The row of the error table.
     pub fn code(&self) -> ErrorCode {
         match self {
             AuditError::NotFound => ErrorCode::NotFound,
             AuditError::Cursor(_) => ErrorCode::InvalidInput,
+            AuditError::Denied(denied) => denied.code(),
             AuditError::Fault(fault) => fault.code(),
         }
     }

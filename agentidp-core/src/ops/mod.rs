@@ -1,6 +1,8 @@
 //! Floor 5: one verb a function. Each reads, decides, signs and seals, writes, and journals in the
 //! same transaction; what is handed out is handed out after the commit.
 
+pub(crate) mod access;
+mod acting;
 pub(crate) mod agents;
 pub(crate) mod audit;
 mod clients;
@@ -15,7 +17,9 @@ mod refusals;
 mod signing;
 pub(crate) mod tokens;
 
+pub(crate) use acting::Acting;
 pub(crate) use context::Context;
 pub use error::{
-    AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused, TokenError,
+    AccessError, AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused,
+    TokenError,
 };

@@ -3,17 +3,20 @@
 use crate::audit::log_origin;
 use crate::base::OrgId;
 use crate::error::ErrorCode;
-use crate::model::{NewOrg, Org, Slug};
+use crate::model::{Action, Caller, NewOrg, Org, Slug};
 use crate::store::instance::PublicIdKind;
 use crate::store::orgs::{self, DataKeyPurpose};
 use crate::store::{Scope, Tx, audit};
 
+use super::acting::Acting;
 use super::context::Context;
 use super::error::OrgError;
 use super::journal::{Event, journal, reason, refuse};
 
 /// Makes an organization, with its log and its data keys.
-pub(crate) fn create(context: &Context, new: NewOrg) -> Result<Org, OrgError> {
+pub(crate) fn create(context: &Context, caller: &Caller, new: NewOrg) -> Result<Org, OrgError> {
+    let system = OrgId::system();
+    Acting { context, organization: &system, caller }.ask::<OrgError>(Action::ManageOrgs)?;
     let id = OrgId::generate(&*context.clock, &*context.rng)?;
     let asked = new.asked_slug().to_owned();
     let org = match new.build(id, context.now()) {
@@ -69,13 +72,12 @@ pub(super) fn insert(context: &Context, tx: &mut dyn Tx, org: &Org) -> Result<()
 }
 
 /// The organization of that id.
-pub(crate) fn get(context: &Context, id: &OrgId) -> Result<Org, OrgError> {
-    let scope = Scope::Org(id.clone());
-    context.store.read(&scope, |tx| orgs::get(tx)?.ok_or(OrgError::NotFound))
+pub(crate) fn get(acting: &Acting<'_>) -> Result<Org, OrgError> {
+    acting.read(Action::SeeOrg, |tx| orgs::get(tx)?.ok_or(OrgError::NotFound))
 }
 
 /// The organization that goes by that slug or id.
-pub(crate) fn find(context: &Context, slug_or_id: &str) -> Result<Org, OrgError> {
+pub(crate) fn find(context: &Context, caller: &Caller, slug_or_id: &str) -> Result<Org, OrgError> {
     let id = match OrgId::parse(slug_or_id) {
         Ok(id) => id,
         Err(_) if !Slug::is_label(slug_or_id) => return Err(OrgError::NotFound),
@@ -83,5 +85,5 @@ pub(crate) fn find(context: &Context, slug_or_id: &str) -> Result<Org, OrgError>
             context.organization_of(PublicIdKind::Slug, slug_or_id)?.ok_or(OrgError::NotFound)?
         }
     };
-    get(context, &id)
+    get(&Acting { context, organization: &id, caller })
 }

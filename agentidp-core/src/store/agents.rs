@@ -30,21 +30,13 @@ pub(crate) fn insert(tx: &mut dyn Tx, agent: &Agent) -> Result<(), StoreError> {
     tx.execute(INSERT, &params).map(|_| ())
 }
 
-const COUNT_LIVE: &str = "SELECT organization_id, COUNT(*) FROM agents
-    WHERE organization_id = ?1 AND status <> 'decommissioned' GROUP BY organization_id";
+const TAKE_PLACE: &str = "UPDATE organizations SET agents_live = agents_live + 1
+    WHERE organization_id = ?1 AND status = 'active' AND agents_live < max_agents";
 
-/// How many agents the organization has that are not decommissioned.
-pub(crate) fn count_live(tx: &mut dyn Tx) -> Result<i64, StoreError> {
-    Ok(tx.tenant_row(COUNT_LIVE, &[], |row| row.int(1))?.unwrap_or(0))
-}
-
-const LOCK_ORG: &str =
-    "UPDATE organizations SET version = version WHERE organization_id = ?1 AND status = 'active'";
-
-/// Makes others that register agents for the organization wait for this transaction, so that two
-/// cannot both take its last place. `false` when it is not active.
-pub(crate) fn lock_org(tx: &mut dyn Tx) -> Result<bool, StoreError> {
-    Ok(tx.execute(LOCK_ORG, &[])? == 1)
+/// Counts one more agent of the organization, unless it is not active or has as many as it may. Two
+/// cannot both take the last place: the second waits for the first.
+pub(crate) fn take_place(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    Ok(tx.execute(TAKE_PLACE, &[])? == 1)
 }
 
 const GET: &str = "SELECT organization_id, agent_id, did, name, description, owner, scopes,

@@ -9,6 +9,7 @@ pub(crate) mod credentials;
 mod error;
 pub(crate) mod installation;
 pub(crate) mod instance;
+pub(crate) mod members;
 mod migrate;
 pub(crate) mod orgs;
 mod sequencer;

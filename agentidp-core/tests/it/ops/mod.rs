@@ -1,5 +1,6 @@
 //! The verbs, through the front door, on every engine.
 
+mod authority;
 mod bad_input;
 mod engine;
 mod faults;

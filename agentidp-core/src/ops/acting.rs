@@ -1,0 +1,108 @@
+//! Somebody acting in an organization: every verb reads and writes through this, so that none can
+//! forget to ask whether its caller may.
+
+use crate::base::OrgId;
+use crate::model::{ActingAgent, Action, Caller, Denied, permit};
+use crate::store::{Scope, StoreError, Tx, members};
+
+use super::context::Context;
+use super::error::Fault;
+use super::journal::{Event, journal, reason, refuse};
+
+/// The type of the event.
+const DENIED: &str = "access.denied";
+
+/// A caller with an organization at hand.
+#[derive(Clone, Copy)]
+pub(crate) struct Acting<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) organization: &'a OrgId,
+    pub(crate) caller: &'a Caller,
+}
+
+impl<'a> Acting<'a> {
+    /// Runs `body` in a transaction that reads, if the caller may do `action` here.
+    pub(super) fn read<T, E>(
+        &self,
+        action: Action,
+        body: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<Denied> + From<Fault> + From<StoreError>,
+    {
+        self.ask::<E>(action)?;
+        self.context.store.read(&self.scope(), body)
+    }
+
+    /// Runs `body` in a transaction that writes, if the caller may do `action` here. It must still
+    /// be allowed when the transaction runs: a suspension that committed in between wins.
+    pub(super) fn write<T, E>(
+        &self,
+        name: &'static str,
+        action: Action,
+        mut body: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<Denied> + From<Fault> + From<StoreError>,
+    {
+        self.ask::<E>(action)?;
+        self.context.store.write(name, &self.scope(), |tx| {
+            if let Some(agent) = self.local() {
+                permit(agent, members::standing(tx, &agent.agent_id)?, self.organization, action)?;
+            }
+            body(tx)
+        })
+    }
+
+    /// Asks for leave, and tells the log of the caller's organization where it is denied.
+    pub(super) fn ask<E>(&self, action: Action) -> Result<(), E>
+    where
+        E: From<Denied> + From<Fault>,
+    {
+        let Some(agent) = self.caller.agent() else { return Ok(()) };
+        let home = Scope::Org(agent.organization_id.clone());
+        let standing = self
+            .context
+            .store
+            .read(&home, |tx| members::standing(tx, &agent.agent_id))
+            .map_err(Fault::from)?;
+        permit(agent, standing, self.organization, action).or_else(|denied| {
+            let event = Event::refused(DENIED, reason(denied.code()))
+                .actor(agent.agent_id.as_str())
+                .with("action", action.as_str());
+            refuse(self.context, &agent.organization_id, &event)?;
+            Err(denied.into())
+        })
+    }
+
+    /// Something that happened, done by the caller.
+    pub(super) fn event(&self, event_type: &'static str) -> Event<'a> {
+        self.told(Event::new(event_type))
+    }
+
+    /// Something that was refused to the caller.
+    pub(super) fn refused(&self, event_type: &'static str, reason: &'a str) -> Event<'a> {
+        self.told(Event::refused(event_type, reason))
+    }
+
+    fn told(&self, event: Event<'a>) -> Event<'a> {
+        match self.caller.agent() {
+            Some(agent) => event.actor(agent.agent_id.as_str()),
+            None => event,
+        }
+    }
+
+    /// Writes the event's entry and deliveries in the transaction of the change itself.
+    pub(super) fn journal(&self, tx: &mut dyn Tx, event: &Event<'_>) -> Result<(), Fault> {
+        journal(self.context, tx, self.organization, event).map(|_| ())
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        Scope::Org(self.organization.clone())
+    }
+
+    /// The acting agent, where it acts in its own organization.
+    fn local(&self) -> Option<&'a ActingAgent> {
+        self.caller.agent().filter(|agent| agent.organization_id == *self.organization)
+    }
+}
