@@ -22,7 +22,7 @@ const STATEMENTS_MAX: u64 = 200;
 
 /// Runs `verb` with each of its statements and its commit failing; `check` is told how often it
 /// succeeded so far.
-fn sweep(
+pub(super) fn sweep(
     test: &TestIdp,
     mut verb: impl FnMut(u64) -> bool,
     mut check: impl FnMut(&TestIdp, usize),
@@ -48,7 +48,7 @@ fn sweep(
     }
 }
 
-fn successes_in(trail: &[String], event: &str) -> usize {
+pub(super) fn successes_in(trail: &[String], event: &str) -> usize {
     trail.iter().filter(|entry| **entry == format!("{event} Success")).count()
 }
 
