@@ -86,6 +86,8 @@ error_codes! {
     DatabaseFailed = "database_failed", 503, Some("temporarily_unavailable"), 1, "check the disk's space and the permissions; nothing was changed";
     /// The database is busy with another process.
     DatabaseBusy = "database_busy", 503, Some("temporarily_unavailable"), 1, "try again in a moment";
+    /// All threads are busy and the queue is full.
+    Overloaded = "overloaded", 503, Some("temporarily_unavailable"), 1, "try again in a moment, or give it more threads";
     /// The database belongs to another instance.
     DatabaseForeign = "database_foreign", 500, None, 1, "use the home and the database that were made together";
     /// The schema is newer than this program, or a migration was changed.

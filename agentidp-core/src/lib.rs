@@ -30,7 +30,9 @@ pub use base::{
 pub use crypto::{Alg, CryptoProvider, KekSource};
 pub use error::ErrorCode;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use idp::{Config, Database, Error, Idp, InstanceStatus, OrgHandle, SchemaStatus};
+pub use idp::{
+    AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
+};
 pub use model::{
     Action, Agent, AgentStatus, Credential, CredentialStatus, Denied, Invalid, IssuedCredential,
     Issuer, NewAgent, NewCredential, NewOrg, Org, OrgStatus, PlanTier, Role, TokenRequest,

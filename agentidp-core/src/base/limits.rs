@@ -53,5 +53,9 @@ pub const TX_ATTEMPTS_MAX: u32 = 5;
 pub const POSTGRES_CONNECTIONS_MAX: u32 = 32;
 /// Most clients whose decision is kept warm.
 pub const CLIENT_CACHE_MAX: usize = 20_000;
+/// Threads on which an asynchronous host's verbs run. They mostly wait for a commit that they share.
+pub const ASYNC_THREADS: usize = 64;
+/// Verbs of an asynchronous host that wait for a thread before the next is refused.
+pub const ASYNC_QUEUE: usize = 1024;
 /// Longest key-encryption key file read, in bytes.
 pub const KEK_FILE_BYTES_MAX: u64 = 4096;

@@ -1,11 +1,13 @@
 //! Floor 6: the library's front door.
 
+mod async_idp;
 mod config;
 mod error;
 mod handle;
 mod org;
 mod schema;
 
+pub use async_idp::{AsyncIdp, Overloaded};
 pub use config::{Config, Database};
 pub use error::Error;
 pub use handle::{Idp, InstanceStatus};

@@ -3,6 +3,9 @@
 //! `cfg(test)` is always true here. It tells clippy that helpers are tests too.
 
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod async_idp;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod common;
 #[cfg(test)]

@@ -1,0 +1,164 @@
+//! The library for asynchronous hosts: its verbs on threads of its own, behind a future that needs
+//! no particular runtime.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::base::limits;
+use crate::error::ErrorCode;
+
+use super::Idp;
+
+/// An [`Idp`] for asynchronous hosts. Cheap to clone.
+///
+/// A verb blocks until its commit is durable, so it must not run on a thread of the host's runtime.
+/// Here it runs on one of a few threads of our own. Work beyond what they and a bounded queue take
+/// is refused at once, so that a host under pressure can say so (HTTP 503) instead of piling it up.
+/// Verifying a token is arithmetic: call [`Idp::verifier`] on any thread.
+///
+/// ```
+/// use agentidp_core::{AsyncIdp, Config, Idp, KekSource, NewOrg};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// let idp = AsyncIdp::new(idp)?;
+/// let org = idp.run(|idp| idp.create_org(NewOrg::new("acme"))).await??;
+/// assert_eq!(org.slug.as_str(), "acme");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct AsyncIdp {
+    idp: Idp,
+    jobs: SyncSender<Job>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// All threads are busy and the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("all threads are busy and the queue is full")]
+pub struct Overloaded;
+
+impl Overloaded {
+    /// The row of the error table.
+    pub fn code(self) -> ErrorCode {
+        ErrorCode::Overloaded
+    }
+}
+
+impl std::fmt::Debug for AsyncIdp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Async{:?}", self.idp)
+    }
+}
+
+impl AsyncIdp {
+    /// The instance with the usual number of threads and places in the queue:
+    /// [`limits::ASYNC_THREADS`] and [`limits::ASYNC_QUEUE`].
+    ///
+    /// # Errors
+    /// The system's error when a thread cannot be made.
+    pub fn new(idp: Idp) -> std::io::Result<AsyncIdp> {
+        Self::with(idp, limits::ASYNC_THREADS, limits::ASYNC_QUEUE)
+    }
+
+    /// The instance with `threads` threads, at least one, and `queue` places for work that waits.
+    ///
+    /// Concurrent issuers share their commits, so more threads than processors are worth having.
+    ///
+    /// # Errors
+    /// The system's error when a thread cannot be made.
+    pub fn with(idp: Idp, threads: usize, queue: usize) -> std::io::Result<AsyncIdp> {
+        let (jobs, waiting) = sync_channel(queue);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 0..threads.max(1) {
+            let waiting = Arc::clone(&waiting);
+            let thread = std::thread::Builder::new().name(format!("agentidp-{number}"));
+            thread.spawn(move || work(&waiting))?;
+        }
+        Ok(AsyncIdp { idp, jobs })
+    }
+
+    /// Runs `verb` on one of the threads. It runs to its end even if the future is dropped before:
+    /// what it committed stays committed.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when all threads are busy and the queue is full; nothing was done.
+    ///
+    /// # Panics
+    /// When `verb` panics, in the task that waits for it.
+    pub async fn run<T, F>(&self, verb: F) -> Result<T, Overloaded>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Idp) -> T + Send + 'static,
+    {
+        let answer = Arc::new(Mutex::new(Answer { value: None, waker: None }));
+        let (idp, slot) = (self.idp.clone(), Arc::clone(&answer));
+        let job = move || {
+            let value = catch_unwind(AssertUnwindSafe(|| verb(&idp)));
+            let mut answer = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            answer.value = Some(value);
+            let waker = answer.waker.take();
+            // A waker may poll at once, which takes the lock.
+            drop(answer);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        };
+        self.jobs.try_send(Box::new(job)).map_err(|full| match full {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
+        })?;
+        Ok(Answered(answer).await)
+    }
+
+    /// The instance itself, for what does not block.
+    pub fn idp(&self) -> &Idp {
+        &self.idp
+    }
+}
+
+/// Runs what is sent until nobody is left who could send anything.
+fn work(waiting: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => job(),
+            Err(_) => return,
+        }
+    }
+}
+
+struct Answer<T> {
+    value: Option<std::thread::Result<T>>,
+    waker: Option<Waker>,
+}
+
+/// The answer of a verb that runs on another thread.
+struct Answered<T>(Arc<Mutex<Answer<T>>>);
+
+impl<T> Future for Answered<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let mut answer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer.value.take() {
+            Some(Ok(value)) => Poll::Ready(value),
+            Some(Err(panic)) => {
+                drop(answer);
+                resume_unwind(panic)
+            }
+            None => {
+                answer.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

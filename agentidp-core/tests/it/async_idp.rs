@@ -1,0 +1,84 @@
+//! The library for asynchronous hosts: verbs run on its own threads, and never pile up.
+
+use std::future::Future;
+use std::sync::mpsc::channel;
+
+use agentidp_core::{AsyncIdp, Config, ErrorCode, Idp, KekSource, NewOrg};
+use tempfile::TempDir;
+
+fn idp(threads: usize, queue: usize) -> (AsyncIdp, TempDir) {
+    let home = tempfile::tempdir().unwrap();
+    let config = Config::memory()
+        .kek(KekSource::file(home.path().join("kek.key")))
+        .issuer("https://idp.example.com");
+    (AsyncIdp::with(Idp::open(config).unwrap(), threads, queue).unwrap(), home)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+#[test]
+fn verbs_run_on_other_threads_and_answer() {
+    let (idp, _home) = idp(2, 4);
+    let here = std::thread::current().id();
+    block_on(async {
+        let made = idp.run(|idp| idp.create_org(NewOrg::new("acme"))).await.unwrap().unwrap();
+        let (there, found) =
+            idp.run(|idp| (std::thread::current().id(), idp.find_org("acme"))).await.unwrap();
+        assert_ne!(there, here);
+        assert_eq!(found.unwrap(), made);
+    });
+}
+
+#[test]
+fn work_beyond_the_threads_and_the_queue_is_refused_and_not_done() {
+    let (idp, _home) = idp(1, 1);
+    let (release, held) = channel::<()>();
+    let (started, begun) = channel::<()>();
+    block_on(async {
+        let mut busy = Box::pin(idp.run(move |_| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+        assert!(poll_once(busy.as_mut()).is_none());
+        begun.recv().unwrap();
+        let mut waiting = Box::pin(idp.run(|idp| idp.create_org(NewOrg::new("waits")).is_ok()));
+        assert!(poll_once(waiting.as_mut()).is_none());
+        let refused = idp.run(|idp| idp.create_org(NewOrg::new("refused")).is_ok()).await;
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::Overloaded);
+        release.send(()).unwrap();
+        busy.await.unwrap();
+        assert!(waiting.await.unwrap());
+        assert!(idp.idp().find_org("refused").is_err());
+    });
+}
+
+#[test]
+fn a_verb_whose_future_is_dropped_runs_to_its_end() {
+    let (idp, _home) = idp(1, 4);
+    let mut dropped = Box::pin(idp.run(|idp| idp.create_org(NewOrg::new("acme")).is_ok()));
+    assert!(poll_once(dropped.as_mut()).is_none_or(|made| made.unwrap()));
+    drop(dropped);
+    // One thread: what is asked next runs after it.
+    assert!(block_on(idp.run(|idp| idp.find_org("acme").is_ok())).unwrap());
+}
+
+#[test]
+fn a_panic_is_the_askers_and_the_thread_goes_on() {
+    let (idp, _home) = idp(1, 4);
+    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        block_on(idp.run(|_| panic!("as the test asks")))
+    }));
+    let payload = asked.map(|answer: Result<(), _>| answer.is_ok()).unwrap_err();
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"as the test asks"));
+    assert!(block_on(idp.run(|idp| idp.create_org(NewOrg::new("acme")).is_ok())).unwrap());
+}
+
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.poll(&mut context) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
