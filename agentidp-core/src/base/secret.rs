@@ -53,6 +53,12 @@ impl fmt::Debug for SecretString {
     }
 }
 
+impl From<String> for SecretString {
+    fn from(text: String) -> SecretString {
+        SecretString::new(text)
+    }
+}
+
 impl From<&str> for SecretString {
     fn from(text: &str) -> SecretString {
         SecretString::new(text.to_owned())
