@@ -56,35 +56,12 @@ impl Bed {
         TokenRequest::client_credentials(id, secret.as_str()).scope("tools:read")
     }
 
-    /// `callers` threads that each ask for a token as soon as they have the last one.
+    /// Tokens of `callers` that each act for one agent.
     pub(crate) fn issue(&self, callers: usize, seconds: f64) -> Sample {
         for client in 0..AGENTS {
             self.idp.token(&self.request(client)).expect("a token");
         }
-        let start_line = Barrier::new(callers + 1);
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..callers)
-                .map(|caller| {
-                    let (request, start_line) = (self.request(caller), &start_line);
-                    scope.spawn(move || {
-                        start_line.wait();
-                        let start = Instant::now();
-                        let mut durations = Vec::new();
-                        while start.elapsed().as_secs_f64() < seconds {
-                            let began = Instant::now();
-                            self.idp.token(&request).expect("a token");
-                            durations.push(began.elapsed());
-                        }
-                        durations
-                    })
-                })
-                .collect();
-            start_line.wait();
-            let (start, cpu) = (Instant::now(), cpu_seconds());
-            let all = threads.into_iter().flat_map(|thread| thread.join().expect("a caller"));
-            let all = all.collect();
-            Sample::of(all, start.elapsed(), cpu_seconds() - cpu)
-        })
+        issue(&self.idp, callers, seconds, |caller, _| self.request(caller))
     }
 
     /// Verifications a second of one thread.
@@ -93,4 +70,39 @@ impl Bed {
         let verifier = self.idp.verifier();
         per_second(seconds, || verifier.verify_access_token(&token, API).map_or(0, |_| 1))
     }
+}
+
+/// `callers` threads that each ask for a token as soon as they have the last one: `request` makes
+/// what a caller asks in each of its rounds.
+pub(crate) fn issue(
+    idp: &Idp,
+    callers: usize,
+    seconds: f64,
+    request: impl Fn(usize, usize) -> TokenRequest + Sync,
+) -> Sample {
+    let start_line = Barrier::new(callers + 1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..callers)
+            .map(|caller| {
+                let (request, start_line) = (&request, &start_line);
+                scope.spawn(move || {
+                    start_line.wait();
+                    let start = Instant::now();
+                    let mut durations = Vec::new();
+                    while start.elapsed().as_secs_f64() < seconds {
+                        let request = request(caller, durations.len());
+                        let began = Instant::now();
+                        idp.token(&request).expect("a token");
+                        durations.push(began.elapsed());
+                    }
+                    durations
+                })
+            })
+            .collect();
+        start_line.wait();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
+        let all = threads.into_iter().flat_map(|thread| thread.join().expect("a caller"));
+        let all = all.collect();
+        Sample::of(all, start.elapsed(), cpu_seconds() - cpu)
+    })
 }

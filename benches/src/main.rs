@@ -1,6 +1,7 @@
 //! `cargo run --release -p agentidp-bench`: durable issuance and verification as ratios to what the
 //! same machine can do at most, measured in the same run. `AGENTIDP_BENCH_SECONDS` sets the length of
-//! a row; the words `EdDSA`, `ES256` and numbers of callers pick rows: `-- EdDSA 64`.
+//! a row; the words `EdDSA`, `ES256` and numbers of callers pick rows: `-- EdDSA 64`; `-- scale` measures
+//! a large instance beside a small one.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -11,6 +12,7 @@ mod issuance;
 mod limits;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod scale;
 mod timing;
 
 use agentidp_core::Alg;
@@ -25,6 +27,9 @@ fn main() {
     let seconds: f64 = seconds.unwrap_or(3.0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let home = tempfile::tempdir().expect("a directory for the databases");
+    if std::env::args().any(|word| word == "scale") {
+        return scale::run(home.path(), seconds);
+    }
     println!("{cores} cores, {seconds} s a row; rates are per second\n");
 
     let lone = limits::sqlite(home.path(), 1, seconds);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 /// What a run with several callers came to.
 pub(crate) struct Sample {
+    pub(crate) count: usize,
     pub(crate) rate: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
@@ -20,6 +21,7 @@ impl Sample {
             durations.get(index).map_or(0.0, |duration| duration.as_secs_f64() * 1000.0)
         };
         Sample {
+            count: durations.len(),
             rate: durations.len() as f64 / elapsed.as_secs_f64(),
             p50_ms: at(0.5),
             p99_ms: at(0.99),
@@ -57,8 +59,17 @@ pub(crate) fn cpu_seconds() -> f64 {
 
 /// The process's peak resident memory.
 pub(crate) fn peak_memory_megabytes() -> u64 {
+    status_megabytes("VmHWM:")
+}
+
+/// The process's resident memory now.
+pub(crate) fn memory_megabytes() -> u64 {
+    status_megabytes("VmRSS:")
+}
+
+fn status_megabytes(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|peak| peak.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
+    let value = status.lines().find_map(|line| line.strip_prefix(field));
+    value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0)
         / 1024
 }

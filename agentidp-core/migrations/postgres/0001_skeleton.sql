@@ -178,7 +178,8 @@ CREATE TABLE audit_logs (
     PRIMARY KEY (organization_id, seq)
 );
 
-CREATE UNIQUE INDEX audit_logs_event ON audit_logs (organization_id, event_id);
+-- The event first: events of all organizations are appended at one end, by their time.
+CREATE UNIQUE INDEX audit_logs_event ON audit_logs (event_id, organization_id);
 
 -- The end of each organization's log: its size, last chain hash, and the roots of its perfect subtrees.
 -- `stopped` is 1 where the head cannot be continued: nothing is numbered there until it is mended.

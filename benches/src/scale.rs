@@ -1,0 +1,178 @@
+//! Whether an instance with many tenants is as fast as one with few:
+//! `cargo run --release -p agentidp-bench -- scale`. `AGENTIDP_BENCH_ORGS` and
+//! `AGENTIDP_BENCH_AGENTS` set how many, `AGENTIDP_BENCH_TOKENS` how many tokens the memory row takes.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use agentidp_core::{
+    Alg, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, OrgId, PageRequest, PlanTier,
+    TokenRequest,
+};
+
+use crate::issuance::issue;
+use crate::per_second;
+use crate::timing::memory_megabytes;
+
+const API: &str = "https://api.example.com";
+const CALLERS: usize = 64;
+/// Threads that fill the instances.
+const FILLERS: usize = 16;
+
+/// How many there are of each in the large instance, and how many tokens the memory row takes.
+struct Size {
+    organizations: usize,
+    agents: usize,
+    tokens: usize,
+}
+
+impl Size {
+    fn of_environment() -> Size {
+        let number = |name: &str, default| {
+            std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+        };
+        Size {
+            organizations: number("AGENTIDP_BENCH_ORGS", 10_000),
+            agents: number("AGENTIDP_BENCH_AGENTS", 200_000),
+            tokens: number("AGENTIDP_BENCH_TOKENS", 1_000_000),
+        }
+    }
+}
+
+/// An instance with its organizations and the clients that will ask.
+struct Crowd {
+    idp: Idp,
+    organizations: Vec<OrgId>,
+    clients: Vec<(String, String)>,
+}
+
+impl Crowd {
+    /// `organizations` with `agents` in all, of which `clients`, spread over them evenly, have a secret.
+    fn fill(home: &Path, organizations: usize, agents: usize, clients: usize) -> Crowd {
+        let config = Config::sqlite(home.join(format!("crowd-{organizations}.db")))
+            .kek(KekSource::file(home.join("kek.key")))
+            .issuer("https://idp.example.com")
+            .token_alg(Alg::EdDsa);
+        let idp = Idp::open(config).expect("an instance");
+        let (each, with_secret) = (agents / organizations, clients / organizations);
+        let filled = Mutex::new((Vec::new(), Vec::new()));
+        std::thread::scope(|scope| {
+            for filler in 0..FILLERS {
+                let (idp, filled) = (&idp, &filled);
+                scope.spawn(move || {
+                    for number in (filler..organizations).step_by(FILLERS) {
+                        let (org, own) = tenant(idp, number, each, with_secret);
+                        let mut filled = filled.lock().expect("no filler panics");
+                        filled.0.push(org);
+                        filled.1.extend(own);
+                    }
+                });
+            }
+        });
+        let (organizations, clients) = filled.into_inner().expect("no filler panics");
+        Crowd { idp, organizations, clients }
+    }
+
+    /// Tokens a second, each caller going round among its own share of the clients.
+    fn issue(&self, seconds: f64) -> crate::timing::Sample {
+        // Once round, so that what is measured is a working set and not its first reading.
+        std::thread::scope(|scope| {
+            for share in self.clients.chunks(self.clients.len().div_ceil(FILLERS)) {
+                scope.spawn(move || {
+                    for (id, secret) in share {
+                        self.idp.token(&request(id, secret)).expect("a token");
+                    }
+                });
+            }
+        });
+        issue(&self.idp, CALLERS, seconds, |caller, round| {
+            let at = (caller + round * CALLERS) % self.clients.len();
+            let (id, secret) = self.clients.get(at).expect("a client");
+            request(id, secret)
+        })
+    }
+}
+
+fn request(id: &str, secret: &str) -> TokenRequest {
+    TokenRequest::client_credentials(id, secret).scope("tools:read")
+}
+
+/// An organization with `agents`, the first `clients` of which have a secret.
+fn tenant(
+    idp: &Idp,
+    number: usize,
+    agents: usize,
+    clients: usize,
+) -> (OrgId, Vec<(String, String)>) {
+    let new = NewOrg::new(format!("org-{number}")).plan(PlanTier::Enterprise);
+    let org = idp.create_org(new).expect("an organization");
+    let handle = idp.org(&org.id);
+    let mut own = Vec::with_capacity(clients);
+    for agent in 0..agents {
+        let new = NewAgent::new(format!("agent {agent}")).scope("tools:read").audience(API);
+        let agent_id = handle.register_agent(new).expect("an agent").id;
+        if agent < clients {
+            let credential = handle.issue_credential(&agent_id, NewCredential::default());
+            let secret = credential.expect("a credential").secret().to_owned();
+            own.push((agent_id.to_string(), secret));
+        }
+    }
+    (org.id, own)
+}
+
+/// Measures a small and a large instance in one run, and prints their ratios.
+pub(crate) fn run(home: &Path, seconds: f64) {
+    let size = Size::of_environment();
+    // As many clients in both: what differs is how much lies around them.
+    let clients = agentidp_core::base::limits::CLIENT_CACHE_MAX.min(size.agents);
+    let begun = Instant::now();
+    let small = Crowd::fill(home, 10, clients.min(10_000), clients.min(10_000));
+    let large = Crowd::fill(home, size.organizations, size.agents, clients);
+    println!(
+        "## {} organizations and {} agents beside 10 and {}; {} of them ask; the cache holds {}; filled in {:.0} s\n",
+        size.organizations,
+        size.agents,
+        small.clients.len(),
+        large.clients.len(),
+        agentidp_core::base::limits::CLIENT_CACHE_MAX,
+        begun.elapsed().as_secs_f64(),
+    );
+    println!("| SQLite FULL, EdDSA | small | large | ratio |\n|---|---|---|---|");
+    let (few, many) = (small.issue(seconds), large.issue(seconds));
+    row("tokens/s, 64 callers", few.rate, many.rate);
+    println!("| processor us a token | {:.1} | {:.1} | |", few.cpu_us, many.cpu_us);
+    let registering = |crowd: &Crowd| {
+        let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
+        per_second(seconds, || org.register_agent(NewAgent::new("one more")).map_or(0, |_| 1))
+    };
+    row("agents registered/s, 1 caller", registering(&small), registering(&large));
+    let listing = |crowd: &Crowd| {
+        let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
+        per_second(seconds, || {
+            org.audit(&PageRequest::first().limit(100)).map_or(0, |page| page.items.len() / 100)
+        })
+    };
+    row("pages of 100 audit entries/s", listing(&small), listing(&large));
+    memory(&large, size.tokens);
+}
+
+/// The process's memory before and after many tokens.
+fn memory(crowd: &Crowd, tokens: usize) {
+    let before = memory_megabytes();
+    let mut issued = 0;
+    let mut seen = Vec::new();
+    while issued < tokens {
+        issued += crowd.issue(2.0).count;
+        seen.push(memory_megabytes());
+    }
+    println!(
+        "\nmemory: {before} MB before, {} MB half way, {} MB after {issued} tokens",
+        seen.get(seen.len() / 2).copied().unwrap_or(before),
+        seen.last().copied().unwrap_or(before),
+    );
+}
+
+fn row(name: &str, small: f64, large: f64) {
+    println!("| {name} | {small:.0} | {large:.0} | {:.0} % |", 100.0 * large / small);
+}
