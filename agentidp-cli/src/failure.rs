@@ -21,7 +21,7 @@ pub(crate) struct Failure {
     broken_pipe: bool,
 }
 
-/// A row of the library's table, or one of the two that only a command line knows.
+/// A row of the library's table, or one of those that only a command line knows.
 #[derive(Debug, Clone, Copy)]
 enum Code {
     Library(ErrorCode),
@@ -29,6 +29,8 @@ enum Code {
     Usage,
     /// A file that the command line names, or a standard stream, cannot be read or written.
     File,
+    /// The person at the terminal said no.
+    Declined,
 }
 
 impl Failure {
@@ -53,6 +55,11 @@ impl Failure {
         let mut failure = Failure::of(Code::File, format!("{name} cannot be used: {error}"));
         failure.broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
         failure
+    }
+
+    /// What the person at the terminal did not want.
+    pub(crate) fn declined() -> Failure {
+        Failure::of(Code::Declined, "nothing was done: it was not confirmed".to_owned())
     }
 
     fn of(code: Code, message: String) -> Failure {
@@ -83,7 +90,7 @@ impl Failure {
         match self.code {
             Code::Library(code) => code.exit_code(),
             Code::Usage => 2,
-            Code::File => 1,
+            Code::File | Code::Declined => 1,
         }
     }
 
@@ -99,6 +106,7 @@ impl Failure {
             (None, Code::Library(code)) => code.hint(),
             (None, Code::Usage) => "see agentidp --help",
             (None, Code::File) => "check the path and its permissions",
+            (None, Code::Declined) => "answer `y`, or say --yes",
         }
     }
 
@@ -108,6 +116,7 @@ impl Failure {
             Code::Library(code) => code.as_str(),
             Code::Usage => "usage",
             Code::File => "file_failed",
+            Code::Declined => "declined",
         };
         let error = Fields::default()
             .with("code", code)
