@@ -123,6 +123,23 @@ pub(super) fn put_back(tx: &mut dyn Tx, entries: &[PendingEntry]) -> Result<(), 
     Ok(())
 }
 
+/// A log is overrun when it holds a number that its head calls free, or an entry that still waits for
+/// one: the head was put back to an older state, or the entry was.
+#[cfg(feature = "postgres")]
+const STOP_OVERRUN_LOGS: &str = "UPDATE audit_heads SET stopped = 1
+    WHERE stopped = 0 AND organization_id IN (SELECT organization_id FROM audit_pending)
+        AND (EXISTS (SELECT 1 FROM audit_logs l
+                WHERE l.organization_id = audit_heads.organization_id AND l.seq >= audit_heads.size)
+            OR EXISTS (SELECT 1 FROM audit_pending p
+                JOIN audit_logs l ON l.organization_id = p.organization_id AND l.event_id = p.event_id
+                WHERE p.organization_id = audit_heads.organization_id))";
+
+/// Stops each log whose pending entries the log itself would refuse.
+#[cfg(feature = "postgres")]
+pub(super) fn stop_overrun_logs(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    tx.execute(STOP_OVERRUN_LOGS, &[]).map(|_| ())
+}
+
 fn read_pending(row: &dyn Row) -> Result<PendingEntry, StoreError> {
     Ok(PendingEntry {
         organization_id: row.text(0)?.to_owned(),

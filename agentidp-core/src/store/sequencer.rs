@@ -15,6 +15,10 @@ use super::{StoreError, Tx};
 /// tells how many were taken up.
 ///
 /// The caller sees to it that nobody else does so at the same time.
+///
+/// # Errors
+/// [`StoreError::BrokenHead`] where a log cannot be continued and its entries could not be left
+/// aside; then the transaction must be given up.
 pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError> {
     let pending = instance::take_pending(tx, company)?;
     let logs: Vec<&[PendingEntry]> =
@@ -31,7 +35,11 @@ pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError
             Err(error) => leave(tx, company, log, error)?,
         }
     }
-    instance::insert_entries(tx, &numbered)?;
+    instance::insert_entries(tx, &numbered).map_err(|error| match error {
+        // The log has the number already, or the entry: the head is one that was true once.
+        StoreError::Constraint(_) => StoreError::BrokenHead,
+        other => other,
+    })?;
     instance::move_heads(tx, &moved)?;
     Ok(pending.len())
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::{limits, pause};
-use crate::store::instance::Company;
+use crate::store::instance::{self, Company};
 use crate::store::{StoreError, Tx, sequencer};
 
 use super::actor::Access;
@@ -101,7 +101,7 @@ pub(super) fn settle(core: &Core) -> Result<(), StoreError> {
 /// `lock` is held by another.
 fn run_until_empty(core: &Core, lock: &'static str) -> Result<bool, StoreError> {
     for _ in 0..RUNS_MAX {
-        match core.answer(Access::Write, |tx| run_once(tx, lock))? {
+        match number(core, lock)? {
             None => return Ok(false),
             Some(numbered) if numbered < limits::SEQUENCE_BATCH_MAX => return Ok(true),
             Some(_) => {}
@@ -110,14 +110,38 @@ fn run_until_empty(core: &Core, lock: &'static str) -> Result<bool, StoreError> 
     Err(StoreError::Busy)
 }
 
-/// One batch, under the lock. A commit becomes visible before its locks are released, and each
-/// statement sees what was committed when it began: so whoever has the lock sees every number given.
-fn run_once(tx: &mut dyn Tx, lock: &'static str) -> Result<Option<usize>, StoreError> {
+/// One batch. Where a log refuses its entries, which takes all of the batch back, that log is stopped
+/// and the others are numbered without it.
+///
+/// This conflict alone is caught and not asked for: it means that somebody meddled with a head, and to
+/// ask before every batch, or to insert so that a conflict is passed over, would make all of them dearer
+/// for its sake. What is caught tells only that some log is overrun. Which one is asked for, under the
+/// same lock, so nothing moves between the question and the second attempt.
+fn number(core: &Core, lock: &'static str) -> Result<Option<usize>, StoreError> {
+    match core.answer(Access::Write, |tx| run_locked(tx, lock, |_| Ok(()))) {
+        Err(StoreError::BrokenHead) => core
+            .answer(Access::Write, |tx| run_locked(tx, lock, |tx| instance::stop_overrun_logs(tx))),
+        done => done,
+    }
+}
+
+/// One batch, under the lock, after `first`. A commit becomes visible before its locks are released,
+/// and each statement sees what was committed when it began: so whoever has the lock sees every number
+/// given.
+fn run_locked(
+    tx: &mut dyn Tx,
+    lock: &'static str,
+    first: impl Fn(&mut dyn Tx) -> Result<(), StoreError>,
+) -> Result<Option<usize>, StoreError> {
     let mut locked = true;
     tx.query(lock, &[], &mut |row| {
         // The blocking form answers `void`, which is no integer, once it has the lock.
         locked = lock != TRY_LOCK || row.int(0)? == 1;
         Ok(())
     })?;
-    if locked { sequencer::run(tx, Company::Others).map(Some) } else { Ok(None) }
+    if !locked {
+        return Ok(None);
+    }
+    first(tx)?;
+    sequencer::run(tx, Company::Others).map(Some)
 }

@@ -4,6 +4,7 @@ mod authority;
 mod bad_input;
 mod engine;
 mod faults;
+mod heads;
 mod main_job;
 mod outbox;
 mod tenants;
