@@ -258,6 +258,9 @@ fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), 
 }
 
 #[cfg(test)]
+mod commit_faults;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
