@@ -82,6 +82,8 @@ pub(crate) enum Command {
     /// The database.
     #[command(subcommand)]
     Db(command::db::Verb),
+    /// Look for what is wrong with an instance, also where other commands refuse to open it.
+    Doctor(command::doctor::Arguments),
 }
 
 /// Reads the command line. What ends here (help, version, a wrong usage) has been shown.

@@ -31,6 +31,8 @@ enum Code {
     File,
     /// The person at the terminal said no.
     Declined,
+    /// The instance that was examined is not in order.
+    Unhealthy,
 }
 
 impl Failure {
@@ -62,6 +64,11 @@ impl Failure {
         Failure::of(Code::Declined, "nothing was done: it was not confirmed".to_owned())
     }
 
+    /// What was examined is not in order.
+    pub(crate) fn unhealthy(message: String) -> Failure {
+        Failure::of(Code::Unhealthy, message)
+    }
+
     fn of(code: Code, message: String) -> Failure {
         Failure { code, message, hint: None, details: Fields::default(), broken_pipe: false }
     }
@@ -91,6 +98,7 @@ impl Failure {
             Code::Library(code) => code.exit_code(),
             Code::Usage => 2,
             Code::File | Code::Declined => 1,
+            Code::Unhealthy => 3,
         }
     }
 
@@ -107,6 +115,9 @@ impl Failure {
             (None, Code::Usage) => "see agentidp --help",
             (None, Code::File) => "check the path and its permissions",
             (None, Code::Declined) => "answer `y`, or say --yes",
+            (None, Code::Unhealthy) => {
+                "mend what failed from the top: later checks need the earlier"
+            }
         }
     }
 
@@ -117,6 +128,7 @@ impl Failure {
             Code::Usage => "usage",
             Code::File => "file_failed",
             Code::Declined => "declined",
+            Code::Unhealthy => "unhealthy",
         };
         let error = Fields::default()
             .with("code", code)

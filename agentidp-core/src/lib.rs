@@ -34,9 +34,9 @@ pub use idp::{
     AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
 };
 pub use model::{
-    Action, Agent, AgentStatus, Credential, CredentialStatus, Denied, Invalid, IssuedCredential,
-    Issuer, NewAgent, NewCredential, NewOrg, Org, OrgStatus, PlanTier, Role, TokenRequest,
-    TokenResponse,
+    Action, Agent, AgentStatus, Credential, CredentialStatus, Denied, HealthCheck, HealthStatus,
+    Invalid, IssuedCredential, Issuer, NewAgent, NewCredential, NewOrg, Org, OrgStatus, PlanTier,
+    Role, TokenRequest, TokenResponse,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

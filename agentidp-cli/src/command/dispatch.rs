@@ -4,7 +4,7 @@ use crate::cli::{Command, Global};
 use crate::failure::Failure;
 use crate::output::Output;
 
-use super::{agent, audit, credential, db, init, key, org, quickstart, token};
+use super::{agent, audit, credential, db, doctor, init, key, org, quickstart, token};
 
 /// Runs a command.
 ///
@@ -21,5 +21,6 @@ pub(crate) fn run(command: &Command, global: &Global, output: &Output) -> Result
         Command::Key(verb) => key::run(verb, global, output),
         Command::Audit(verb) => audit::run(verb, global, output),
         Command::Db(verb) => db::run(verb, global, output),
+        Command::Doctor(arguments) => doctor::run(arguments, global, output),
     }
 }

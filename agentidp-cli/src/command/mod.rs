@@ -7,6 +7,7 @@ mod confirm;
 pub(crate) mod credential;
 pub(crate) mod db;
 mod dispatch;
+pub(crate) mod doctor;
 mod duration;
 pub(crate) mod init;
 pub(crate) mod key;

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod homes;
 #[cfg(test)]
 #[cfg(feature = "postgres")]

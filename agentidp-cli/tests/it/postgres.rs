@@ -39,6 +39,9 @@ fn the_main_job_is_the_same_and_the_password_is_kept_nowhere() {
         ("postgres", "current")
     );
     assert_eq!(sandbox.run(&["--json", "db", "migrate"]).json()["migrationsApplied"], 0);
+    let doctor = sandbox.run(&["--json", "doctor"]);
+    assert_eq!((doctor.exit, &doctor.json()["healthy"]), (0, &true.into()), "{doctor:?}");
+    assert!(!doctor.stdout.contains(&password));
 }
 
 #[test]
@@ -68,7 +71,12 @@ fn other_schemas_strong_roles_and_dead_servers_are_refused() {
     let strong = database.superuser_url();
     let answer = sandbox.run(&["--json", "--database-url", &strong, "org", "show", "system"]);
     assert_eq!((answer.exit, answer.refusal().as_str()), (1, "role_too_strong"));
+    let doctor = sandbox.run(&["--json", "--database-url", &strong, "doctor"]);
+    assert_eq!((doctor.exit, doctor.refusal().as_str()), (3, "unhealthy"));
+    assert!(doctor.stdout.contains("has no BYPASSRLS"), "{doctor:?}");
     let dead = "postgres://u:canary@127.0.0.1:1/d";
+    let doctor = sandbox.run(&["--json", "--database-url", dead, "doctor"]);
+    assert!(doctor.exit == 3 && !doctor.stdout.contains("canary"), "{doctor:?}");
     for verb in [["org", "show", "system"], ["db", "status", "-q"], ["db", "migrate", "-q"]] {
         let answer = sandbox.run(&[&["--json", "--database-url", dead][..], &verb].concat());
         assert_eq!((answer.exit, answer.refusal().as_str()), (1, "database_unavailable"));

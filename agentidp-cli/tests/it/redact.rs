@@ -50,6 +50,10 @@ fn placeholder(text: &str) -> Option<(&'static str, usize)> {
     if run(text, "") == 10 && shape(text, "dddddddddd") {
         return Some(("[SECONDS]", 10));
     }
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+    if digits > 0 && text[digits..].starts_with(" MiB free") {
+        return Some(("[SIZE]", digits));
+    }
     if run(text, "+/=") == 44 {
         return Some(("[HASH]", 44));
     }

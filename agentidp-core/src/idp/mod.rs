@@ -3,6 +3,7 @@
 mod async_idp;
 mod config;
 mod error;
+mod examine;
 mod handle;
 mod org;
 mod schema;

@@ -2,8 +2,7 @@
 //!
 //! Needs no key-encryption key, and looks at what [`Idp`] refuses to open.
 
-#[cfg(feature = "sqlite")]
-use std::path::Path;
+use std::sync::Arc;
 
 use crate::base::InstanceId;
 use crate::error::ErrorCode;
@@ -64,15 +63,7 @@ impl Idp {
     /// # Errors
     /// [`OpenError`] when there is no database, it cannot be read, or `config` has it open already.
     pub fn schema_status(config: &Config) -> Result<SchemaStatus, Error> {
-        Ok(match &config.database {
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite(path) => sqlite_status(path)?,
-            #[cfg(feature = "sqlite")]
-            Database::Memory => return Err(OpenError::NotInitialized.into()),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(url) => postgres_status(url)?,
-            Database::Opened(_) => return Err(OpenError::ConfigMissing("the database").into()),
-        })
+        Ok(look(&config.database)?.1)
     }
 
     /// Applies the migrations that the database of `config` lacks, and tells what it is then.
@@ -94,19 +85,25 @@ impl Idp {
     }
 }
 
-#[cfg(feature = "sqlite")]
-fn sqlite_status(path: &Path) -> Result<SchemaStatus, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::NotInitialized);
-    }
-    let (store, state) = SqliteStore::open_as_it_is(path)?;
-    status("sqlite", &store, state)
-}
-
-#[cfg(feature = "postgres")]
-fn postgres_status(url: &str) -> Result<SchemaStatus, OpenError> {
-    let (store, state) = PostgresStore::open_as_it_is(url)?;
-    status("postgres", &store, state)
+/// Opens a database to look at it, and tells what it is.
+pub(super) fn look(database: &Database) -> Result<(Arc<dyn Store>, SchemaStatus), OpenError> {
+    let (engine, store, state): (_, Arc<dyn Store>, _) = match database {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(path) if path.exists() => {
+            let (store, state) = SqliteStore::open_as_it_is(path)?;
+            ("sqlite", Arc::new(store), state)
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(_) | Database::Memory => return Err(OpenError::NotInitialized),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => {
+            let (store, state) = PostgresStore::open_as_it_is(url)?;
+            ("postgres", Arc::new(store), state)
+        }
+        Database::Opened(_) => return Err(OpenError::ConfigMissing("the database")),
+    };
+    let status = status(engine, &*store, state)?;
+    Ok((store, status))
 }
 
 fn status(

@@ -7,6 +7,7 @@
 mod agent;
 mod authority;
 mod credential;
+mod health;
 mod invalid;
 mod issuer;
 mod org;
@@ -16,6 +17,7 @@ mod token;
 pub use agent::{Agent, AgentStatus, NewAgent};
 pub use authority::{ActingAgent, Action, Caller, Denied, Leave, Role, Standing, permit};
 pub use credential::{ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential};
+pub use health::{HealthCheck, HealthStatus};
 pub use invalid::Invalid;
 pub use issuer::Issuer;
 pub use org::{NewOrg, Org, OrgStatus, PlanTier, Slug};

@@ -1,10 +1,10 @@
 //! Reading and verifying an organization's trail.
 
 use crate::audit::{ChainReport, ChainVerifier, StoredEntry, log_origin};
-use crate::base::{Cursor, IdError, OrgId, Page, PageRequest};
+use crate::base::{Cursor, IdError, OrgId, Page, PageRequest, Timestamp};
 use crate::canon;
-use crate::model::Action;
-use crate::store::{StoreError, Tx, audit, orgs};
+use crate::model::{Action, Issuer};
+use crate::store::{Scope, Store, StoreError, Tx, audit, orgs};
 
 use super::acting::Acting;
 use super::context::Context;
@@ -33,26 +33,43 @@ pub(crate) fn list(
 
 /// Verifies the whole trail against itself and its head.
 pub(crate) fn verify(acting: &Acting<'_>) -> Result<ChainReport, AuditError> {
-    acting.context.store.settle()?;
-    let origin = log_origin(&acting.context.issuer, acting.organization);
-    acting.read(Action::SeeAudit, |tx| {
+    let Acting { context, organization, .. } = *acting;
+    acting.ask::<AuditError>(Action::SeeAudit)?;
+    context.store.settle()?;
+    Ok(verify_numbered(&*context.store, &context.issuer, organization)?.0)
+}
+
+/// Verifies the entries that have their numbers, and tells when the last of them was written.
+pub(super) fn verify_numbered(
+    store: &dyn Store,
+    issuer: &Issuer,
+    organization: &OrgId,
+) -> Result<(ChainReport, Option<Timestamp>), AuditError> {
+    let scope = Scope::Org(organization.clone());
+    let origin = log_origin(issuer, organization);
+    store.read(&scope, |tx| {
         let mut verifier = ChainVerifier::new(&origin);
         orgs::get(tx)?.ok_or(AuditError::NotFound)?;
         // A head that is missing or cannot be read is a finding, not an error.
         let head = audit::head(tx)?;
-        push_all(tx, &mut verifier)?;
+        let newest = push_all(tx, &mut verifier)?;
         let head = head.and_then(|head| Some((head.frontier().ok()?, head.hash)));
-        Ok(verifier
-            .finish(head.as_ref().map(|(frontier, hash)| (frontier.size(), &**hash, frontier))))
+        let head = head.as_ref().map(|(frontier, hash)| (frontier.size(), &**hash, frontier));
+        Ok((verifier.finish(head), newest))
     })
 }
 
-fn push_all(tx: &mut dyn Tx, verifier: &mut ChainVerifier) -> Result<(), StoreError> {
-    let mut from = 0;
+/// Hands over all rows, and tells when the last was written, where it can be read.
+fn push_all(
+    tx: &mut dyn Tx,
+    verifier: &mut ChainVerifier,
+) -> Result<Option<Timestamp>, StoreError> {
+    let (mut from, mut newest) = (0, None);
     loop {
         let rows = audit::rows_from(tx, from, ROWS_AT_ONCE)?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else { return Ok(newest) };
         from = last.seq.saturating_add(1);
+        newest = canon::from_stored::<StoredEntry>(&last.entry).ok().map(|entry| entry.time);
         for row in &rows {
             verifier.push(row.seq, &row.event_id, &row.entry, &row.previous_hash, &row.hash);
         }

@@ -42,24 +42,35 @@ pub(crate) fn open(choice: Choice) -> Result<Context, OpenError> {
         return Err(Invalid::new("tokenAlg", reason).into());
     }
     choice.provider.self_test_of(choice.token_alg, &*choice.rng)?;
-    if let Some(issuer) = &choice.issuer
-        && issuer.as_str() != row.issuer
-    {
-        return Err(OpenError::Foreign(format!("its issuer is {}", row.issuer)));
-    }
-    if let Some(instance) = &choice.instance
-        && *instance != row.instance_id
-    {
-        return Err(OpenError::Foreign(format!("it is instance {}", row.instance_id)));
-    }
-    let salt: [u8; 16] = row.kek_salt.as_slice().try_into().unwrap_or_default();
-    let kek = choice.kek.load(&KekSalt::from_bytes(salt))?;
-    let root = kek.unwrap(&root_binding(&row.root_key_id, &OrgId::system()), &row.root_key)?;
-    let root = DataKey::new(row.root_key_id.clone(), root)?;
+    belongs(&row, choice.issuer.as_ref().map(Issuer::as_str), choice.instance.as_ref())?;
+    let root = root_key(&row, &choice.kek)?;
     let issuer = Issuer::parse(&row.issuer)?;
     let Choice { store, provider, clock, rng, token_alg, .. } = choice;
     let keyring = Keyring::new(root);
     Ok(Context::new(Parts { store, provider, clock, rng, issuer, token_alg, keyring })?)
+}
+
+/// Refuses an instance that is another than the configuration expects.
+pub(super) fn belongs(
+    row: &InstanceRow,
+    issuer: Option<&str>,
+    instance: Option<&InstanceId>,
+) -> Result<(), OpenError> {
+    if issuer.is_some_and(|issuer| issuer != row.issuer) {
+        return Err(OpenError::Foreign(format!("its issuer is {}", row.issuer)));
+    }
+    if instance.is_some_and(|instance| *instance != row.instance_id) {
+        return Err(OpenError::Foreign(format!("it is instance {}", row.instance_id)));
+    }
+    Ok(())
+}
+
+/// The root key, unwrapped by the key-encryption key.
+pub(super) fn root_key(row: &InstanceRow, kek: &KekSource) -> Result<DataKey, OpenError> {
+    let salt: [u8; 16] = row.kek_salt.as_slice().try_into().unwrap_or_default();
+    let kek = kek.load(&KekSalt::from_bytes(salt))?;
+    let root = kek.unwrap(&root_binding(&row.root_key_id, &OrgId::system()), &row.root_key)?;
+    Ok(DataKey::new(row.root_key_id.clone(), root)?)
 }
 
 /// The instance's row, if the store holds one.

@@ -9,6 +9,7 @@ mod clients;
 mod context;
 pub(crate) mod credentials;
 mod error;
+pub(crate) mod examine;
 pub(crate) mod init;
 mod journal;
 mod keyring;

@@ -40,6 +40,21 @@ pub(crate) fn organization_of(
     tx.row(ORGANIZATION_OF, &params, |row| row.parsed(0, |text| OrgId::parse(text).ok()))
 }
 
+const ORGANIZATIONS_AFTER: &str =
+    "SELECT organization_id FROM organizations WHERE organization_id > ?1
+    ORDER BY organization_id LIMIT ?2";
+
+/// The ids of at most `limit` organizations after that one, in their order.
+pub(crate) fn organizations_after(
+    tx: &mut dyn Tx,
+    after: Option<&OrgId>,
+    limit: usize,
+) -> Result<Vec<OrgId>, StoreError> {
+    let after = Value::Text(after.map_or("", OrgId::as_str));
+    let params = [after, Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+    tx.rows(ORGANIZATIONS_AFTER, &params, |row| row.parsed(0, |text| OrgId::parse(text).ok()))
+}
+
 /// An entry that has no number yet.
 pub(super) struct PendingEntry {
     pub(super) organization_id: String,

@@ -3,6 +3,7 @@
 mod authority;
 mod bad_input;
 mod engine;
+mod examine;
 mod faults;
 mod heads;
 mod main_job;
