@@ -23,6 +23,10 @@ soak *parts:
 bench:
     scripts/soak bench
 
+# Writes what is generated into docs: run it when `scripts/test` says that they differ.
+docs:
+    UPDATE_DOCS=1 cargo nextest run -p agentidp-cli the_document_is_the_table
+
 # The main job on SQLite, told step by step.
 quickstart *arguments:
     cargo run --release --bin agentidp -- quickstart {{arguments}}

@@ -8,6 +8,7 @@ use agentidp_core::{
     AgentError, AuditError, CredentialError, Error, ErrorCode, OrgError, TokenError,
 };
 
+use crate::code::Code;
 use crate::output::Fields;
 
 /// A failure: a stable code, what happened, what to do.
@@ -19,20 +20,6 @@ pub(crate) struct Failure {
     /// What else the document of `--json` says.
     details: Fields,
     broken_pipe: bool,
-}
-
-/// A row of the library's table, or one of those that only a command line knows.
-#[derive(Debug, Clone, Copy)]
-enum Code {
-    Library(ErrorCode),
-    /// The command line itself is not right.
-    Usage,
-    /// A file that the command line names, or a standard stream, cannot be read or written.
-    File,
-    /// The person at the terminal said no.
-    Declined,
-    /// The instance that was examined is not in order.
-    Unhealthy,
 }
 
 impl Failure {
@@ -94,12 +81,7 @@ impl Failure {
 
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
-        match self.code {
-            Code::Library(code) => code.exit_code(),
-            Code::Usage => 2,
-            Code::File | Code::Declined => 1,
-            Code::Unhealthy => 3,
-        }
+        self.code.row().exit_code
     }
 
     /// What happened.
@@ -109,29 +91,13 @@ impl Failure {
 
     /// What to do about it.
     pub(crate) fn advice(&self) -> &str {
-        match (&self.hint, self.code) {
-            (Some(hint), _) => hint,
-            (None, Code::Library(code)) => code.hint(),
-            (None, Code::Usage) => "see agentidp --help",
-            (None, Code::File) => "check the path and its permissions",
-            (None, Code::Declined) => "answer `y`, or say --yes",
-            (None, Code::Unhealthy) => {
-                "mend what failed from the top: later checks need the earlier"
-            }
-        }
+        self.hint.as_deref().unwrap_or(self.code.row().hint)
     }
 
     /// The document of `--json`.
     pub(crate) fn document(&self) -> Fields {
-        let code = match self.code {
-            Code::Library(code) => code.as_str(),
-            Code::Usage => "usage",
-            Code::File => "file_failed",
-            Code::Declined => "declined",
-            Code::Unhealthy => "unhealthy",
-        };
         let error = Fields::default()
-            .with("code", code)
+            .with("code", self.code.row().code)
             .with("message", &self.message)
             .with("hint", self.advice());
         self.details.clone().nested("error", error)

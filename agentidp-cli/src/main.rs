@@ -3,6 +3,7 @@
 //! Thin: each command reads its arguments, calls the library, and shows what that answered.
 
 mod cli;
+mod code;
 mod command;
 mod database_url;
 mod failure;

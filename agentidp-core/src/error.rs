@@ -6,12 +6,12 @@
 use std::fmt;
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $http:literal, $oauth:expr, $exit:literal, $hint:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $http:literal, $oauth:expr, $exit:literal, $hint:literal;)*) => {
         /// What failed, as one row of the table in this module.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorCode {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])+ $name,)*
         }
 
         impl ErrorCode {
@@ -20,7 +20,11 @@ macro_rules! error_codes {
 
             const fn row(self) -> Row {
                 match self {
-                    $(ErrorCode::$name => Row { text: $text, http: $http, oauth: $oauth, exit: $exit, hint: $hint },)*
+                    $(ErrorCode::$name => Row {
+                        text: $text, http: $http, oauth: $oauth, exit: $exit, hint: $hint,
+                        // The comment's text, whose lines begin with a space each.
+                        meaning: concat!($($doc),+).trim_ascii(),
+                    },)*
                 }
             }
         }
@@ -33,6 +37,7 @@ struct Row {
     oauth: Option<&'static str>,
     exit: u8,
     hint: &'static str,
+    meaning: &'static str,
 }
 
 error_codes! {
@@ -125,6 +130,16 @@ impl ErrorCode {
         self.row().exit
     }
 
+    /// What happened, in a sentence: the one that documents the code.
+    ///
+    /// ```
+    /// use agentidp_core::ErrorCode;
+    /// assert_eq!(ErrorCode::SlugTaken.meaning(), "The slug is taken.");
+    /// ```
+    pub const fn meaning(self) -> &'static str {
+        self.row().meaning
+    }
+
     /// What to do about it.
     pub const fn hint(self) -> &'static str {
         self.row().hint
@@ -149,6 +164,7 @@ mod tests {
             assert!((400..600).contains(&code.http_status()), "{code}");
             assert!(matches!(code.exit_code(), 1 | 3), "{code}");
             assert!(!code.hint().ends_with('.'), "{code}");
+            assert!(code.meaning().ends_with('.') && !code.meaning().contains("  "), "{code}");
         }
     }
 }

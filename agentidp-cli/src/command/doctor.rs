@@ -1,5 +1,6 @@
 //! `agentidp doctor`.
 
+mod errors;
 mod home;
 
 use std::fmt::Write as _;
@@ -22,6 +23,9 @@ pub(crate) struct Arguments {
     /// Most organizations whose audit trail is verified, `system` first.
     #[arg(long, value_name = "N", default_value_t = 1000, env = "AGENTIDP_TRAILS_MAX")]
     trails_max: usize,
+    /// Print the table of all error codes instead, and look at nothing.
+    #[arg(long)]
+    errors: bool,
 }
 
 /// Trails after which it is said how many are done.
@@ -32,6 +36,9 @@ const PROGRESS_EVERY: usize = 250;
 /// # Errors
 /// [`Failure`] when a check failed.
 pub(crate) fn run(arguments: &Arguments, global: &Global, output: &Output) -> Result<(), Failure> {
+    if arguments.errors {
+        return errors::print(output);
+    }
     let checks = examine(arguments.trails_max, global, output);
     let failed = checks.iter().filter(|check| check.status == HealthStatus::Failed).count();
     let answer = Fields::default().with("healthy", failed == 0).with("checks", &checks);

@@ -7,6 +7,8 @@ mod disk;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod error_table;
+#[cfg(test)]
 mod homes;
 #[cfg(test)]
 #[cfg(feature = "postgres")]

@@ -146,13 +146,13 @@ fn trails(
 ) -> (HealthCheck, Option<Timestamp>) {
     let mut seen = Trails::default();
     let mut after: Option<OrgId> = None;
-    let (check, newest) = loop {
+    loop {
         let page = subject.store.read(&Scope::Instance, |tx| {
             instance::organizations_after(tx, after.as_ref(), limits::PAGE_ITEMS_MAX)
         });
         let page: Vec<OrgId> = match page {
             Ok(page) => page,
-            Err(error) => break (failed("audit", &OpenError::from(error)), seen.newest),
+            Err(error) => return (failed("audit", &OpenError::from(error)), seen.newest),
         };
         let left = reach.trails_max.saturating_sub(seen.verified);
         for organization in page.iter().take(left) {
@@ -160,14 +160,13 @@ fn trails(
             (reach.progress)(seen.verified);
         }
         if page.len() > left {
-            break (seen.check(true), seen.newest);
+            return (seen.check(true), seen.newest);
         }
         match page.last() {
             Some(last) if page.len() == limits::PAGE_ITEMS_MAX => after = Some(last.clone()),
-            _ => break (seen.check(false), seen.newest),
+            _ => return (seen.check(false), seen.newest),
         }
-    };
-    (check, newest)
+    }
 }
 
 /// What the trails so far were like.
