@@ -84,6 +84,10 @@ pub(crate) enum Command {
     Db(command::db::Verb),
     /// Look for what is wrong with an instance, also where other commands refuse to open it.
     Doctor(command::doctor::Arguments),
+    /// Print a script that completes commands in a shell.
+    Completions(command::completions::Arguments),
+    /// Write manual pages, one for each command.
+    Man(command::man::Arguments),
 }
 
 /// Reads the command line. What ends here (help, version, a wrong usage) has been shown.

@@ -4,7 +4,9 @@ use crate::cli::{Command, Global};
 use crate::failure::Failure;
 use crate::output::Output;
 
-use super::{agent, audit, credential, db, doctor, init, key, org, quickstart, token};
+use super::{
+    agent, audit, completions, credential, db, doctor, init, key, man, org, quickstart, token,
+};
 
 /// Runs a command.
 ///
@@ -22,5 +24,7 @@ pub(crate) fn run(command: &Command, global: &Global, output: &Output) -> Result
         Command::Audit(verb) => audit::run(verb, global, output),
         Command::Db(verb) => db::run(verb, global, output),
         Command::Doctor(arguments) => doctor::run(arguments, global, output),
+        Command::Completions(arguments) => completions::run(arguments, output),
+        Command::Man(arguments) => man::run(arguments, output),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod completions;
 #[cfg_attr(not(test), expect(dead_code, reason = "the first verb that destroys removes this line"))]
 mod confirm;
 pub(crate) mod credential;
@@ -11,6 +12,7 @@ pub(crate) mod doctor;
 mod duration;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod man;
 pub(crate) mod org;
 mod org_flag;
 pub(crate) mod quickstart;

@@ -11,6 +11,8 @@ mod error_table;
 #[cfg(test)]
 mod homes;
 #[cfg(test)]
+mod manual;
+#[cfg(test)]
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(test)]
