@@ -49,3 +49,6 @@ mod store_walls;
 mod token_claims;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+mod wycheproof_vectors;
