@@ -11,6 +11,7 @@ use agentidp_core::{
 };
 use tempfile::TempDir;
 
+use crate::stored::Stored;
 use crate::{FaultStore, TestClock};
 
 /// The audience of every agent that [`TestIdp::two_orgs`] makes.
@@ -30,7 +31,12 @@ pub struct TestIdp {
     home: TempDir,
     file: Option<PathBuf>,
     canaries: Mutex<Vec<String>>,
-    _guard: Box<dyn Any>,
+    /// A throw-away server database, or whatever else the store lies in.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only a server is asked for")
+    )]
+    guard: Box<dyn Any>,
 }
 
 /// An organization with an agent and its secret.
@@ -52,7 +58,8 @@ impl Tenant {
 
 impl TestIdp {
     /// A new instance over `inner`, whose file, if it is one, is searched for secrets at the end.
-    /// `guard` is dropped after the instance, such as the database that it lies in.
+    /// `guard` is dropped after the instance, such as the `TestDatabase` that it lies in, which is then
+    /// searched in the file's stead.
     pub fn over(inner: Arc<dyn Store>, file: Option<PathBuf>, guard: Box<dyn Any>) -> TestIdp {
         let home = tempfile::tempdir().expect("a directory");
         let store = Arc::new(FaultStore::new(inner));
@@ -68,7 +75,7 @@ impl TestIdp {
             home,
             file,
             canaries: Mutex::default(),
-            _guard: guard,
+            guard,
         }
     }
 
@@ -118,7 +125,8 @@ impl TestIdp {
         page.items.iter().map(tell).collect()
     }
 
-    /// Verifies the whole database: every trail, the outbox within it, no secret in plain text.
+    /// Verifies the whole database: every trail, the outbox within it, no secret in plain text, no row
+    /// outside an organization. (A database in memory cannot be searched for the last two.)
     pub fn finish(self) {
         self.store.disarm();
         for organization in self.organizations() {
@@ -129,16 +137,21 @@ impl TestIdp {
             let pending = self.count(&organization, PENDING);
             assert_eq!(pending, 0, "entries without a number in {organization}");
         }
-        if let Some(file) = &self.file {
+        if let Some(stored) = self.stored() {
             let canaries = self.canaries.lock().unwrap_or_else(PoisonError::into_inner);
-            for path in [file.clone(), file.with_extension("db-wal")] {
-                let bytes = std::fs::read(&path).unwrap_or_default();
-                for secret in canaries.iter() {
-                    let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
-                    assert!(!found, "a secret lies in plain text in {}", path.display());
-                }
-            }
+            let plain = stored.plain_secrets(&canaries);
+            assert!(plain.is_empty(), "a secret lies in plain text in {plain:?}");
+            let orphans = stored.tables_with_orphans();
+            assert!(orphans.is_empty(), "rows of no organization in {orphans:?}");
         }
+    }
+
+    fn stored(&self) -> Option<Stored<'_>> {
+        #[cfg(feature = "postgres")]
+        if let Some(database) = self.guard.downcast_ref() {
+            return Some(Stored::Server(database));
+        }
+        self.file.as_deref().map(Stored::File)
     }
 
     fn organizations(&self) -> Vec<OrgId> {

@@ -11,6 +11,9 @@ mod idp;
 #[expect(clippy::expect_used, clippy::panic, reason = "a test kit fails by panicking")]
 mod postgres;
 mod rng;
+#[cfg(feature = "store")]
+#[expect(clippy::expect_used, reason = "a test kit fails by panicking")]
+mod stored;
 
 pub use clock::TestClock;
 #[cfg(feature = "store")]

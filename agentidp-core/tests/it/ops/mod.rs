@@ -5,6 +5,7 @@ mod bad_input;
 mod engine;
 mod examine;
 mod faults;
+mod finish;
 mod heads;
 mod main_job;
 mod outbox;
