@@ -134,7 +134,8 @@ fn personal_values_are_commitments_in_the_entry(engine: Engine) {
     let store: &dyn Store = &*test.store;
     let read = store.read::<_, StoreError>(&Scope::Org(acme.org.id.clone()), |tx| {
         tx.query(ENTRIES, &[], &mut |row| {
-            assert!(!row.text(0)?.contains("Ada") && !row.text(0)?.contains("ada@"));
+            // Commitments are base64, which contains any three letters now and then.
+            assert!(!row.text(0)?.contains("Lovelace") && !row.text(0)?.contains("ada@"));
             Ok(())
         })
     });
