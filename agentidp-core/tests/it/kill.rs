@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use agentidp_core::base::pause;
@@ -14,6 +15,7 @@ use agentidp_core::{
 };
 
 const THREADS: usize = 8;
+const START_UP_MAX: Duration = Duration::from_secs(20);
 const API: &str = "https://api.example.com";
 
 /// Tells a copy of this program that it is to issue until it is killed.
@@ -79,15 +81,22 @@ fn issue_and_kill(home: &Path, place: &str, client: &str, round: u64) -> Vec<Str
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let (first, issued) = mpsc::sync_channel(1);
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let reader = std::thread::spawn(move || {
         // A line that the kill cut short has no end, and so no checksum to tell.
         let tokens = lines.map_while(Result::ok);
         let tokens = tokens.filter_map(|line| line.strip_prefix("token ").map(str::to_owned));
-        tokens.filter_map(|line| line.strip_suffix(" end").map(str::to_owned)).collect::<Vec<_>>()
+        let tokens = tokens.filter_map(|line| line.strip_suffix(" end").map(str::to_owned));
+        let tell = |_: &String| {
+            let _ = first.try_send(());
+        };
+        tokens.inspect(tell).collect::<Vec<_>>()
     });
-    // Start-up takes about 50 ms; the moments after it differ from round to round.
-    pause(Duration::from_millis(300 + (round * 37) % 200));
+    // Start-up takes 50 ms, or seconds on a busy machine; the moments after it differ from round to
+    // round.
+    let _ = issued.recv_timeout(START_UP_MAX);
+    pause(Duration::from_millis((round * 37) % 200));
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap()
