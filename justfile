@@ -27,6 +27,10 @@ bench:
 docs:
     UPDATE_DOCS=1 cargo nextest run -p agentidp-cli the_document_is_the_table
 
+# Lists the library's public API anew: read the difference before committing it.
+api:
+    cargo run --quiet -p xtask --features public-api -- api --write
+
 # The main job on SQLite, told step by step.
 quickstart *arguments:
     cargo run --release --bin agentidp -- quickstart {{arguments}}

@@ -1,5 +1,8 @@
-//! Checks of the repository itself, with the standard library alone: `cargo run -p xtask -- tidy`.
+//! Checks of the repository itself: `cargo run -p xtask -- tidy`, with the standard library alone, and
+//! `cargo run -p xtask --features public-api -- api`.
 
+#[cfg(feature = "public-api")]
+mod api;
 mod catalogue;
 mod finding;
 mod floors;
@@ -19,16 +22,28 @@ use std::process::ExitCode;
 use finding::Finding;
 use tree::Tree;
 
-const USAGE: &str = "usage: cargo run -p xtask -- tidy [DIRECTORY]";
+const USAGE: &str = "usage: cargo run -p xtask -- tidy [DIRECTORY]
+       cargo run -p xtask --features public-api -- api [--write]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments.as_slice() {
+    #[cfg(feature = "public-api")]
+    if let Some(outcome) = api::as_rustdoc() {
+        return ended(outcome);
+    }
+    ended(match arguments.as_slice() {
         ["tidy"] => tidy(&workspace()),
         ["tidy", directory] => tidy(Path::new(directory)),
+        #[cfg(feature = "public-api")]
+        ["api"] => api::run(&workspace(), false),
+        #[cfg(feature = "public-api")]
+        ["api", "--write"] => api::run(&workspace(), true),
         _ => Err(std::io::Error::other(USAGE)),
-    };
+    })
+}
+
+fn ended(outcome: std::io::Result<bool>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
