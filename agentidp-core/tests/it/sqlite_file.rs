@@ -10,7 +10,11 @@ fn the_file_of_another_program_is_refused_and_left_alone() {
     other
         .execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('kept')")
         .unwrap();
+    let before = std::fs::read(&path).unwrap();
     assert_eq!(SqliteStore::open(&path).unwrap_err(), StoreError::NotOurs);
+    drop(SqliteStore::open_as_it_is(&path).unwrap());
+    // Not a byte, also not the mark of another kind of journal.
+    assert!(std::fs::read(&path).unwrap() == before);
     let tables: i64 =
         other.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 1);

@@ -124,6 +124,17 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
     Ok((connection, scope))
 }
 
+/// A connection that only looks, at whatever the file holds: nothing of it is changed, also not how
+/// it keeps its journal.
+pub(super) fn open_looking(location: &Location) -> Result<(Connection, ScopeCell), StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = location.open(flags).map_err(|error| failure::opening(&error))?;
+    prepare(&mut connection)?;
+    let scope = ScopeCell::default();
+    add_functions(&connection, &scope)?;
+    Ok((connection, scope))
+}
+
 /// A connection that reads. What it sees of tenant tables are views of its scope.
 pub(super) fn open_reader(location: &Location) -> Result<(Connection, ScopeCell), StoreError> {
     let flags = match location {

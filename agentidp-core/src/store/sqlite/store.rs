@@ -61,8 +61,16 @@ impl SqliteStore {
     /// [`StoreError`] when it cannot be opened or read.
     pub fn open_as_it_is(path: &Path) -> Result<(SqliteStore, SchemaState), StoreError> {
         let location = Location::File(path.to_owned());
-        let writer = Writer::open(&location)?;
+        let writer = Writer::open_looking(&location)?;
         let applied = writer.with_connection(|connection| applied_migrations(connection))?;
+        // A connection that may write takes the log into the database when it is closed. The file of
+        // another program is none of its business.
+        let writer = if applied.is_some() {
+            drop(writer);
+            Writer::open(&location).or_else(|_| Writer::open_looking(&location))?
+        } else {
+            writer
+        };
         let state = SchemaState::of(migrate::SQLITE, &applied.unwrap_or_default());
         Ok((Self::over(writer, &location)?, state))
     }
@@ -76,6 +84,7 @@ impl SqliteStore {
     }
 
     fn start(location: &Location, mode: migrate::Mode) -> Result<SqliteStore, StoreError> {
+        refuse_foreign(location)?;
         let writer = Writer::open(location)?;
         writer.with_connection(|connection| {
             migrate_sqlite(connection, mode)?;
@@ -222,6 +231,19 @@ fn applied_migrations(connection: &Connection) -> Result<Option<Applied>, StoreE
         .and_then(Iterator::collect::<Result<Applied, _>>)
         .map_err(failed)?;
     Ok(Some(applied))
+}
+
+/// Refuses the file of another program before anything of it is changed. What cannot even be looked
+/// at is left to the connection that writes, which has the better message.
+fn refuse_foreign(location: &Location) -> Result<(), StoreError> {
+    if !matches!(location, Location::File(path) if path.is_file()) {
+        return Ok(());
+    }
+    let foreign = connection::open_looking(location).is_ok_and(|(connection, _)| {
+        let begun = applied_migrations(&connection).map(|applied| applied.is_some());
+        begun == Ok(false) && holds_tables(&connection) == Ok(true)
+    });
+    if foreign { Err(StoreError::NotOurs) } else { Ok(()) }
 }
 
 /// Whether some program has put tables into the file.

@@ -42,9 +42,17 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn open(location: &Location) -> Result<Writer, StoreError> {
-        let (connection, scope) = connection::open_writer(location)?;
+        Ok(Self::over(connection::open_writer(location)?))
+    }
+
+    /// A writer that can write nothing, where a store is only looked at.
+    pub(super) fn open_looking(location: &Location) -> Result<Writer, StoreError> {
+        Ok(Self::over(connection::open_looking(location)?))
+    }
+
+    fn over((connection, scope): (Connection, ScopeCell)) -> Writer {
         let open = OpenWriter { connection, scope, batch: None, data_version: None, shared: false };
-        Ok(Writer { open: Mutex::new(open), waiting: AtomicUsize::new(0), queue: Queue::default() })
+        Writer { open: Mutex::new(open), waiting: AtomicUsize::new(0), queue: Queue::default() }
     }
 
     /// Lends the bare connection, outside any transaction: for migrations and for a reader that
