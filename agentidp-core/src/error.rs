@@ -61,6 +61,9 @@ error_codes! {
     NotActive = "not_active", 409, None, 1, "reactivate it first";
     /// A limit of the organization or of the library is reached.
     LimitReached = "limit_reached", 409, None, 1, "remove what is no longer needed, or raise the limit";
+    /// The organization has issued as many tokens in this calendar month (UTC) as it may. Unlike a rate
+    /// limit, it does not pass in a minute.
+    QuotaExceeded = "quota_exceeded", 429, Some("quota_exceeded"), 1, "wait for the next month (UTC), or raise the organization's limit of tokens";
     /// What the decision was made on changed before it could be written.
     Conflict = "conflict", 409, None, 1, "read it again and repeat";
     /// The access token lacks a scope, or its bearer would grant one that it does not hold.

@@ -24,7 +24,7 @@ pub mod store;
 pub mod verify;
 
 pub use base::{
-    AgentId, Clock, CredentialId, Cursor, DataKeyId, EventId, InstanceId, Jti, OrgId, Page,
+    AgentId, Clock, CredentialId, Cursor, DataKeyId, EventId, InstanceId, Jti, Month, OrgId, Page,
     PageRequest, Rng, SecretBytes, SecretString, SystemClock, SystemRng, Timestamp,
 };
 pub use crypto::{Alg, CryptoProvider, KekSource};
@@ -34,9 +34,10 @@ pub use idp::{
     AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
 };
 pub use model::{
-    Action, Agent, AgentStatus, Credential, CredentialStatus, Denied, HealthCheck, HealthStatus,
-    Invalid, IssuedCredential, Issuer, NewAgent, NewCredential, NewOrg, Org, OrgStatus, PlanTier,
-    Role, TokenRequest, TokenResponse,
+    Action, Agent, AgentInfo, AgentStatus, Credential, CredentialStatus, Denied, HealthCheck,
+    HealthStatus, Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, NewAgent,
+    NewCredential, NewOrg, Org, OrgStatus, PlanTier, RevocationRequest, Role, TokenRequest,
+    TokenResponse, TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

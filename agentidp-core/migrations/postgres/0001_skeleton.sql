@@ -101,6 +101,7 @@ CREATE TABLE revoked_tokens (
 );
 
 CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (organization_id, expires_at);
+CREATE INDEX revoked_tokens_expired ON revoked_tokens (expires_at);
 
 -- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
 CREATE TABLE agent_keys (
@@ -275,6 +276,10 @@ ALTER TABLE revoked_tokens FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON revoked_tokens
     USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
     WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance_sees ON revoked_tokens FOR SELECT
+    USING (current_setting('app.instance', true) = 'on');
+CREATE POLICY instance_purges ON revoked_tokens FOR DELETE
+    USING (current_setting('app.instance', true) = 'on');
 
 ALTER TABLE agent_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE agent_keys FORCE ROW LEVEL SECURITY;

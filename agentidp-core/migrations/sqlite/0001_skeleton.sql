@@ -101,6 +101,7 @@ CREATE TABLE revoked_tokens (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (organization_id, expires_at);
+CREATE INDEX revoked_tokens_expired ON revoked_tokens (expires_at);
 
 -- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
 CREATE TABLE agent_keys (

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Clock, EntropyError, Rng};
+use super::{Clock, EntropyError, Rng, Timestamp};
 
 /// The text is not an identifier in the form this instance writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,10 +16,10 @@ pub struct IdError;
 
 /// New UUIDv7 text. The twelve bits after the milliseconds tell the microsecond within (RFC 9562
 /// section 6.2, method 3), so that what one process does in turn has ids in that order.
-fn generate(clock: &dyn Clock, rng: &dyn Rng) -> Result<Arc<str>, EntropyError> {
+fn generate(at: Timestamp, rng: &dyn Rng) -> Result<Arc<str>, EntropyError> {
     let mut random = [0u8; 10];
     rng.fill(&mut random)?;
-    let micros = u64::try_from(clock.now().as_micros()).unwrap_or(0);
+    let micros = u64::try_from(at.as_micros()).unwrap_or(0);
     let (millis, within) = (micros / 1000, (micros % 1000) * 4096 / 1000);
     let [_, _, .., high, low] = within.to_be_bytes();
     if let Some(leading) = random.first_chunk_mut::<2>() {
@@ -28,6 +28,22 @@ fn generate(clock: &dyn Clock, rng: &dyn Rng) -> Result<Arc<str>, EntropyError> 
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
     let mut text = uuid::Uuid::encode_buffer();
     Ok(Arc::from(&*id.hyphenated().encode_lower(&mut text)))
+}
+
+/// The time that [`generate`] was given, if `text` is of its making: 4096 steps a millisecond tell
+/// every microsecond apart, so it comes back exactly.
+fn time_of(text: &str) -> Option<Timestamp> {
+    let uuid = uuid::Uuid::try_parse(text).ok()?;
+    let (millis, rest) = uuid.as_bytes().split_first_chunk::<6>()?;
+    let [version_and_high, low, variant, ..] = rest else { return None };
+    if version_and_high >> 4 != 7 || variant >> 6 != 0b10 {
+        return None;
+    }
+    let [a, b, c, d, e, f] = millis.map(i64::from);
+    let millis = a << 40 | b << 32 | c << 24 | d << 16 | e << 8 | f;
+    let within = i64::from(version_and_high & 0x0f) << 8 | i64::from(*low);
+    let micros = (within * 1000 + 4095) / 4096;
+    Some(Timestamp::from_micros(millis * 1000 + micros))
 }
 
 /// Accepts lower-case hyphenated UUID text and nothing else.
@@ -52,7 +68,7 @@ macro_rules! identifier {
             /// # Errors
             /// [`EntropyError`] when `rng` fails.
             pub fn generate(clock: &dyn Clock, rng: &dyn Rng) -> Result<Self, EntropyError> {
-                generate(clock, rng).map($name)
+                generate(clock.now(), rng).map($name)
             }
 
             /// Reads an identifier.
@@ -141,6 +157,21 @@ impl OrgId {
     }
 }
 
+impl Jti {
+    /// A new name for a token that counts as issued at `at`.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when `rng` fails.
+    pub fn generate_at(at: Timestamp, rng: &dyn Rng) -> Result<Jti, EntropyError> {
+        generate(at, rng).map(Jti)
+    }
+
+    /// When the token counts as issued, to the microsecond. `None` for a name that is not of our making.
+    pub fn time(&self) -> Option<Timestamp> {
+        time_of(&self.0)
+    }
+}
+
 impl AgentId {
     /// The id that no agent has.
     pub(crate) fn nil() -> AgentId {
@@ -183,6 +214,24 @@ mod tests {
         assert!(first < second);
         assert_eq!(OrgId::parse(first.as_str()), Ok(first));
         assert_eq!(OrgId::parse(SYSTEM_ORG), Ok(OrgId::system()));
+    }
+
+    #[test]
+    fn a_jti_tells_its_time_to_the_microsecond() {
+        let starts = [0, 999, 1_795_316_400_000_000, Timestamp::MAX.as_micros() - 2100];
+        for micros in starts.into_iter().flat_map(|start| start..start + 2100) {
+            let at = Timestamp::from_micros(micros);
+            let jti = Jti::generate_at(at, &SystemRng).unwrap();
+            assert_eq!(jti.time(), Some(at), "{jti}");
+            assert_eq!(Jti::parse(jti.as_str()), Ok(jti));
+        }
+        for not_ours in [
+            "00000000-0000-0000-0000-000000000000",
+            "f81d4fae-7dec-41d0-a765-00a0c91e6bf6",
+            "0193a5f0-0000-7000-0000-000000000001",
+        ] {
+            assert_eq!(Jti::parse(not_ours).unwrap().time(), None, "{not_ours}");
+        }
     }
 
     #[test]

@@ -19,6 +19,20 @@ pub const ENTRY_BYTES_MAX: usize = 65_535;
 pub const SKEW_SECONDS: i64 = 60;
 /// Life of an access token, in seconds, unless an organization asks for less.
 pub const TOKEN_LIFE_SECONDS: i64 = 3600;
+/// How far into the future tokens are ended, where they are. It covers tokens that are being issued
+/// meanwhile: the longest wait for a lock (10 s on PostgreSQL) of the transaction that ends them, and
+/// 5 s between the clocks of several machines.
+pub const TOKENS_END_MARGIN: Duration = Duration::from_secs(15);
+/// Most tokens of a month's quota that one process holds for an organization.
+pub const QUOTA_LEASE_MAX: i64 = 512;
+/// How long a process holds them unused before it returns them.
+pub const QUOTA_LEASE_LIFE: Duration = Duration::from_secs(60);
+/// Most organizations for which one process holds a part of their quota.
+pub const QUOTA_LEASES_MAX: usize = 20_000;
+/// Most revoked tokens that one transaction forgets once they have expired.
+pub const PURGE_BATCH_MAX: u64 = 500;
+/// Most transactions of one purge.
+pub const PURGE_BATCHES_MAX: usize = 1000;
 /// Longest life of a token that is accepted, in seconds.
 pub const TOKEN_LIFE_SECONDS_MAX: i64 = 24 * 3600;
 /// Longest name of an organization or agent, in characters.

@@ -3,6 +3,7 @@
 mod clock;
 mod id;
 pub mod limits;
+mod month;
 mod page;
 mod pause;
 mod rng;
@@ -12,6 +13,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use id::{
     AgentId, CredentialId, DataKeyId, EventId, IdError, InstanceId, Jti, OrgId, SYSTEM_ORG,
 };
+pub use month::Month;
 pub use page::{Cursor, Page, PageRequest};
 pub use pause::pause;
 pub use rng::{EntropyError, Rng, SystemRng};

@@ -3,7 +3,9 @@
 use crate::error::ErrorCode;
 use crate::jose::{JwkError, VerifyError};
 use crate::model::Invalid;
-use crate::ops::{AgentError, AuditError, CredentialError, OpenError, OrgError, TokenError};
+use crate::ops::{
+    AccessError, AgentError, AuditError, CredentialError, OpenError, OrgError, TokenError,
+};
 use crate::store::StoreError;
 
 /// Any failure of the library. Each verb has a narrower one, which `?` turns into this.
@@ -22,9 +24,12 @@ pub enum Error {
     /// Credentials.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// Requests for tokens.
+    /// Requests for tokens, and about them.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Access by a token.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The audit trail.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -48,6 +53,7 @@ impl Error {
             Error::Agent(error) => error.code(),
             Error::Credential(error) => error.code(),
             Error::Token(error) => error.code(),
+            Error::Access(error) => error.code(),
             Error::Audit(error) => error.code(),
             Error::Verify(error) => error.code(),
             Error::Jwk(error) => error.code(),

@@ -7,6 +7,7 @@ mod examine;
 mod handle;
 mod org;
 mod schema;
+mod tokens;
 
 pub use async_idp::{AsyncIdp, Overloaded};
 pub use config::{Config, Database};

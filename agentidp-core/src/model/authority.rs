@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::base::{AgentId, OrgId};
+use crate::base::{AgentId, Jti, OrgId, Timestamp};
 use crate::error::ErrorCode;
 
 use super::{AgentStatus, OrgStatus, ScopeSet};
@@ -32,6 +32,8 @@ pub struct ActingAgent {
     pub organization_id: OrgId,
     /// The scopes of its token.
     pub scopes: ScopeSet,
+    /// The name of its token: what ends the token ends what is done with it.
+    pub jti: Jti,
 }
 
 impl Caller {
@@ -135,6 +137,13 @@ macro_rules! actions {
     };
 }
 
+impl Action {
+    /// Whether one of `scopes` gives leave for it.
+    pub(crate) fn is_allowed_by(self, scopes: &ScopeSet) -> bool {
+        matches!(self.leave(), Leave::Scope(scope) if scopes.contains(scope))
+    }
+}
+
 /// The scope of those who manage organizations.
 const ADMIN_ORGS: &str = "admin:orgs";
 
@@ -149,6 +158,7 @@ actions! {
     ChangeAgents: "agents.change", Leave::Scope("agents:write"), "Register, change, suspend, reactivate and decommission agents.";
     SeeCredentials: "credentials.see", Leave::Scope("credentials:read"), "See credentials, without their secrets.";
     ChangeCredentials: "credentials.change", Leave::Scope("credentials:write"), "Issue, rotate and revoke credentials.";
+    IntrospectTokens: "tokens.introspect", Leave::Scope("tokens:introspect"), "Learn whether tokens of the organization's agents are active, and what they say.";
     RevokeTokens: "tokens.revoke", Leave::Scope("tokens:revoke"), "Revoke tokens of the organization's agents.";
     SeeAudit: "audit.see", Leave::Scope("audit:read"), "Read and verify the audit trail.";
 }
@@ -169,7 +179,7 @@ pub enum Denied {
     /// The caller would grant a scope that it does not hold.
     #[error("a caller grants only scopes that it holds")]
     ScopesNotHeld,
-    /// The acting agent or its organization is not active any more, whatever the token says.
+    /// The acting agent, its organization or its token is not active any more, whatever the token says.
     #[error("the acting agent is not active")]
     NotActive,
 }
@@ -195,6 +205,21 @@ pub struct Standing {
     pub org_status: OrgStatus,
     /// Its role in its organization.
     pub role: Option<Role>,
+    /// Tokens are void that do not count as issued after this: the agent's bound or its organization's,
+    /// whichever is later.
+    pub tokens_not_before: Timestamp,
+    /// Whether the token that was asked about was revoked by itself.
+    pub token_revoked: bool,
+}
+
+impl Standing {
+    /// Whether the agent may act by its token of that name.
+    pub fn admits(&self, jti: &Jti) -> bool {
+        self.agent_status == AgentStatus::Active
+            && self.org_status == OrgStatus::Active
+            && !self.token_revoked
+            && jti.time().is_some_and(|issued| issued > self.tokens_not_before)
+    }
 }
 
 /// Decides whether an agent, as it stands, may do `action` in `organization`.
@@ -208,7 +233,7 @@ pub fn permit(
     action: Action,
 ) -> Result<(), Denied> {
     let standing = standing.ok_or(Denied::NotActive)?;
-    if standing.agent_status != AgentStatus::Active || standing.org_status != OrgStatus::Active {
+    if !standing.admits(&agent.jti) {
         return Err(Denied::NotActive);
     }
     let of_system = agent.organization_id == OrgId::system();
@@ -239,14 +264,22 @@ pub fn permit(
 mod tests {
     use super::*;
 
-    const ACTIVE: Standing =
-        Standing { agent_status: AgentStatus::Active, org_status: OrgStatus::Active, role: None };
+    const ACTIVE: Standing = Standing {
+        agent_status: AgentStatus::Active,
+        org_status: OrgStatus::Active,
+        role: None,
+        tokens_not_before: Timestamp::from_micros(ISSUED - 1),
+        token_revoked: false,
+    };
+    /// When the tokens of these tests were issued.
+    const ISSUED: i64 = 1_795_316_400_000_123;
 
     fn agent(organization: &str, scopes: &str) -> ActingAgent {
         ActingAgent {
             agent_id: AgentId::nil(),
             organization_id: org(organization),
             scopes: ScopeSet::parse(scopes).unwrap(),
+            jti: Jti::generate_at(Timestamp::from_micros(ISSUED), &crate::base::SystemRng).unwrap(),
         }
     }
 
@@ -303,7 +336,9 @@ mod tests {
         let system = ActingAgent { organization_id: OrgId::system(), ..agent("1", "admin:orgs") };
         let gone = Standing { agent_status: AgentStatus::Suspended, ..ACTIVE };
         let org_gone = Standing { org_status: OrgStatus::Suspended, ..ACTIVE };
-        for standing in [None, Some(gone), Some(org_gone)] {
+        let revoked = Standing { token_revoked: true, ..ACTIVE };
+        let ended = Standing { tokens_not_before: Timestamp::from_micros(ISSUED), ..ACTIVE };
+        for standing in [None, Some(gone), Some(org_gone), Some(revoked), Some(ended)] {
             for action in Action::ALL {
                 let denied = permit(&system, standing, &OrgId::system(), *action);
                 assert_eq!(denied, Err(Denied::NotActive));

@@ -8,6 +8,7 @@ mod agent;
 mod authority;
 mod credential;
 mod health;
+mod introspection;
 mod invalid;
 mod issuer;
 mod org;
@@ -18,10 +19,16 @@ pub use agent::{Agent, AgentStatus, NewAgent};
 pub use authority::{ActingAgent, Action, Caller, Denied, Leave, Role, Standing, permit};
 pub use credential::{ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential};
 pub use health::{HealthCheck, HealthStatus};
+pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use introspection::{Asker, AskingAgent, ClientProof, Subject};
 pub use invalid::Invalid;
 pub use issuer::Issuer;
 pub use org::{NewOrg, Org, OrgStatus, PlanTier, Slug};
 pub use scope::{ScopeSet, ScopeToken};
-pub use token::{Client, ClientCredential, Grant, Refusal, TokenRequest, TokenResponse, decide};
+pub use token::{
+    Client, ClientCredential, Grant, Refusal, TokenRequest, TokenResponse, TokenTerms, TokenUsage,
+    authenticate, decide,
+};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) use token::{expiry, secret_mac};
+pub(crate) use token::{OPENID, secret_mac};

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::base::{AgentId, CredentialId, OrgId, SecretString, Timestamp, limits};
+use crate::base::{AgentId, CredentialId, Month, OrgId, SecretString, Timestamp, limits};
 use crate::crypto::{constant_time_eq, hmac_sha256};
 use crate::error::ErrorCode;
 
 use super::{AgentStatus, ClientSecret, Issuer, OrgStatus, ScopeSet};
 
 /// The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1).
-const OPENID: &str = "openid";
+pub(crate) const OPENID: &str = "openid";
 
 /// Families of scopes that our own API guards. They are granted only for the issuer as audience.
 const MANAGEMENT: [&str; 9] = [
@@ -114,6 +114,10 @@ pub struct Client {
     pub scopes: ScopeSet,
     /// The resources it may ask tokens for.
     pub audiences: Vec<String>,
+    /// Where it is called: tokens for this are meant for it.
+    pub url: Option<String>,
+    /// What its rows say of the tokens that it gets.
+    pub terms: TokenTerms,
     /// Its live secrets.
     pub credentials: Vec<ClientCredential>,
     /// The agent row's version when it was read.
@@ -122,6 +126,44 @@ pub struct Client {
     pub org_version: i64,
     /// Whether somebody subscribes to its organization's `token.issued`.
     pub token_issued_subscribed: bool,
+}
+
+/// What the rows of an agent and its organization say of the tokens that it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenTerms {
+    /// Tokens are void that do not count as issued after this.
+    pub not_before: Timestamp,
+    /// Most seconds that a token of this organization lives, where it asks for less than the default.
+    pub org_life_seconds_max: Option<i64>,
+    /// Most seconds that a token of this agent lives.
+    pub agent_life_seconds_max: Option<i64>,
+    /// Most tokens that the organization issues in a calendar month.
+    pub per_month_max: i64,
+}
+
+impl TokenTerms {
+    /// When a token that is issued `now` counts as issued: after all those that were ended.
+    pub fn issued_at(&self, now: Timestamp) -> Timestamp {
+        now.max(Timestamp::from_micros(self.not_before.as_micros() + 1))
+    }
+
+    /// Seconds that a token lives: the least of what all ask for.
+    pub fn life_seconds(&self) -> i64 {
+        let asked = [self.org_life_seconds_max, self.agent_life_seconds_max];
+        asked.into_iter().flatten().fold(limits::TOKEN_LIFE_SECONDS, i64::min).max(1)
+    }
+}
+
+/// How much of its month's quota an organization has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenUsage {
+    /// The calendar month in UTC.
+    pub month: Month,
+    /// Tokens issued in it. On PostgreSQL those that other processes have set aside count as issued.
+    pub issued: i64,
+    /// Most tokens that may be.
+    pub limit: i64,
 }
 
 /// A live secret, as the MAC that it is kept as.
@@ -230,6 +272,8 @@ pub struct Grant {
     pub id_token: bool,
     /// By which credential.
     pub credential_id: CredentialId,
+    /// For how many seconds it is valid.
+    pub life_seconds: i64,
 }
 
 /// Decides on a request. `client` is `None` when nobody goes by that id: the work is the same, so
@@ -241,7 +285,28 @@ pub fn decide(
     issuer: &Issuer,
     now: Timestamp,
 ) -> Result<Grant, Refusal> {
-    let credential_id = authenticate(client, peppers, request.client_secret.expose(), now)?;
+    let (client, credential_id) =
+        authenticate(client, peppers, request.client_secret.expose(), now)?;
+    let audience = audience(client, &request.resources, issuer)?;
+    let scopes = scopes(client, request.scope.as_deref(), &audience, issuer)?;
+    Ok(Grant {
+        id_token: scopes.contains(OPENID),
+        audience,
+        scopes,
+        credential_id,
+        life_seconds: client.terms.life_seconds(),
+    })
+}
+
+/// Decides whether a request comes from the client that it names, and whether that one may act.
+/// `client` is as [`decide`] takes it.
+pub fn authenticate<'a>(
+    client: Option<&'a Client>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    secret: &str,
+    now: Timestamp,
+) -> Result<(&'a Client, CredentialId), Refusal> {
+    let credential_id = credential_of(client, peppers, secret, now)?;
     let client = client.ok_or(Refusal::UnknownClient)?;
     if client.org_status != OrgStatus::Active {
         return Err(Refusal::OrgNotActive);
@@ -249,13 +314,11 @@ pub fn decide(
     if client.agent_status != AgentStatus::Active {
         return Err(Refusal::AgentNotActive);
     }
-    let audience = audience(client, &request.resources, issuer)?;
-    let scopes = scopes(client, request.scope.as_deref(), &audience, issuer)?;
-    Ok(Grant { id_token: scopes.contains(OPENID), audience, scopes, credential_id })
+    Ok((client, credential_id))
 }
 
 /// Finds the credential by the id inside the secret, and computes one MAC whether it is there or not.
-fn authenticate(
+fn credential_of(
     client: Option<&Client>,
     peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
     secret: &str,
@@ -329,11 +392,6 @@ fn scopes(
             }
         }
     }
-}
-
-/// The `exp` of a token issued at `iat`, both in seconds.
-pub(crate) fn expiry(iat: i64) -> i64 {
-    iat + limits::TOKEN_LIFE_SECONDS
 }
 
 #[cfg(test)]

@@ -48,7 +48,12 @@ impl<'a> Acting<'a> {
         self.ask::<E>(action)?;
         self.context.store.write(name, &self.scope(), |tx| {
             if let Some(agent) = self.local() {
-                permit(agent, members::standing(tx, &agent.agent_id)?, self.organization, action)?;
+                permit(
+                    agent,
+                    members::standing(tx, &agent.agent_id, &agent.jti)?,
+                    self.organization,
+                    action,
+                )?;
             }
             body(tx)
         })
@@ -64,7 +69,7 @@ impl<'a> Acting<'a> {
         let standing = self
             .context
             .store
-            .read(&home, |tx| members::standing(tx, &agent.agent_id))
+            .read(&home, |tx| members::standing(tx, &agent.agent_id, &agent.jti))
             .map_err(Fault::from)?;
         permit(agent, standing, self.organization, action).or_else(|denied| {
             let event = Event::refused(DENIED, reason(denied.code()))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::base::{AgentId, OrgId, Timestamp, limits};
 use crate::model::{Client, ClientCredential};
 use crate::store::instance::PublicIdKind;
-use crate::store::{Scope, Tx, agents, audit, credentials, orgs};
+use crate::store::{Scope, Tx, agents, audit, credentials, orgs, tokens};
 
 use super::context::Context;
 use super::error::Fault;
@@ -66,7 +66,8 @@ fn read_rows(
     // A secret that expired lately is read too: the log shall say that it did.
     let secrets = credentials::live_secrets(tx, id, now.minus(EXPIRED_LATELY))?;
     let token_issued_subscribed = audit::subscribes(tx, super::tokens::ISSUED)?;
-    let (Some(org), Some(agent)) = (org, agent) else { return Ok(None) };
+    let terms = tokens::terms(tx, id)?;
+    let (Some(org), Some(agent), Some(terms)) = (org, agent, terms) else { return Ok(None) };
     let mut live = Vec::new();
     for secret in secrets {
         let row = format!("{id}/{}", secret.credential_id);
@@ -89,6 +90,8 @@ fn read_rows(
         org_status: org.status,
         scopes: agent.scopes,
         audiences: agent.audiences,
+        url: terms.url,
+        terms: terms.terms,
         credentials: live,
         agent_version: agent.version,
         org_version: org.version,

@@ -10,6 +10,7 @@ use crate::store::{Scope, Store, StoreError};
 use super::clients::Clients;
 use super::error::Fault;
 use super::keyring::Keyring;
+use super::quota::Quotas;
 use super::refusals::RefusalLimit;
 use super::signing::SigningKeys;
 
@@ -24,6 +25,7 @@ pub(crate) struct Context {
     pub(super) keyring: Keyring,
     pub(super) clients: Clients,
     pub(super) refusals: RefusalLimit,
+    pub(super) quotas: Quotas,
     signing: RwLock<Arc<SigningKeys>>,
 }
 
@@ -52,6 +54,7 @@ impl Context {
             keyring,
             clients: Clients::default(),
             refusals: RefusalLimit::default(),
+            quotas: Quotas::default(),
             signing: RwLock::new(Arc::new(signing)),
         })
     }
@@ -91,5 +94,11 @@ impl Context {
         self.store.read(&Scope::Instance, |tx| {
             crate::store::instance::organization_of(tx, kind, public_id)
         })
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.quotas.close(self);
     }
 }

@@ -1,7 +1,7 @@
 //! What the verbs may answer instead of their result, one enum a family.
 
 use crate::audit::EntryError;
-use crate::base::{EntropyError, IdError};
+use crate::base::{EntropyError, IdError, Month};
 use crate::canon::CanonError;
 use crate::crypto::{CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
@@ -90,7 +90,7 @@ macro_rules! denied_into {
     )* };
 }
 
-denied_into!(OrgError, AgentError, CredentialError, AuditError);
+denied_into!(OrgError, AgentError, CredentialError, TokenError, AuditError);
 
 /// Opening or making an instance failed.
 #[derive(Debug, thiserror::Error)]
@@ -188,13 +188,30 @@ pub enum CredentialError {
     Fault(#[from] Fault),
 }
 
-/// A request for a token was refused or failed.
+/// A request for a token, or one about a token, was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// It was refused. Only what the client may know of the reason is told.
     #[error("{}", public_reason(.0.code()))]
     Refused(Refused),
+    /// The organization has issued as many tokens in this calendar month (UTC) as it may.
+    #[error("the organization has issued its {limit} tokens of {month} already")]
+    QuotaExceeded {
+        /// The organization's limit.
+        limit: i64,
+        /// The month; at its [end](Month::end) there are tokens again.
+        month: Month,
+    },
+    /// A value breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// No such organization.
+    #[error("there is no such organization")]
+    NotFound,
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(Denied),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -235,6 +252,9 @@ pub enum AccessError {
     /// Its agent or its organization is not active, or the token was revoked.
     #[error("the access token is not active")]
     NotActive,
+    /// The token lacks this scope.
+    #[error("the access token lacks the scope `{0}`")]
+    ScopeMissing(&'static str),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -318,6 +338,10 @@ impl TokenError {
     pub fn code(&self) -> ErrorCode {
         match self {
             TokenError::Refused(refused) => refused.code(),
+            TokenError::QuotaExceeded { .. } => ErrorCode::QuotaExceeded,
+            TokenError::Invalid(invalid) => invalid.code(),
+            TokenError::NotFound => ErrorCode::NotFound,
+            TokenError::Denied(denied) => denied.code(),
             TokenError::Fault(fault) => fault.code(),
         }
     }
@@ -328,6 +352,7 @@ impl AccessError {
     pub fn code(&self) -> ErrorCode {
         match self {
             AccessError::Token(_) | AccessError::NotActive => ErrorCode::InvalidToken,
+            AccessError::ScopeMissing(_) => ErrorCode::InsufficientScope,
             AccessError::Fault(fault) => fault.code(),
         }
     }

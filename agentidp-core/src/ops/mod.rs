@@ -11,10 +11,13 @@ pub(crate) mod credentials;
 mod error;
 pub(crate) mod examine;
 pub(crate) mod init;
+pub(crate) mod introspection;
 mod journal;
 mod keyring;
 pub(crate) mod orgs;
+pub(crate) mod quota;
 mod refusals;
+pub(crate) mod revocation;
 mod signing;
 pub(crate) mod tokens;
 

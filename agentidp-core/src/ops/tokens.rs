@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use crate::audit::log_origin;
-use crate::base::{AgentId, Jti, OrgId, Timestamp, limits};
+use crate::base::{AgentId, Jti, Month, OrgId, Timestamp};
 use crate::crypto::Alg;
-use crate::model::{Client, Grant, Refusal, TokenRequest, TokenResponse, decide, expiry};
+use crate::model::{Client, Grant, Refusal, TokenRequest, TokenResponse, decide};
 use crate::oidc::{AccessTokenClaims, IdTokenClaims, at_hash};
 use crate::store::credentials::{self, Basis};
-use crate::store::{Scope, StoreError, audit};
+use crate::store::{Scope, StoreError, audit, usage};
 
 use super::clients;
 use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
 use super::journal::{Event, refuse};
+use super::quota;
 use super::refusals::Telling;
 use super::signing::SigningKeys;
 
@@ -50,7 +51,7 @@ pub(crate) fn issue(
             // What the cache says no to may have been allowed since.
             (Err(_), _) if !fresh => {}
             (Err(refusal), _) => {
-                note_refusal(context, client.as_deref(), refusal, now)?;
+                note_refusal(context, ISSUED, client.as_deref(), refusal, now)?;
                 return Err(TokenError::Refused(Refused::new(refusal)));
             }
             (Ok(_), None) => break,
@@ -68,8 +69,9 @@ fn grant_token(
     grant: &Grant,
     now: Timestamp,
 ) -> Result<Option<TokenResponse>, TokenError> {
+    let place = quota::take(context, client, now)?;
     let signing = context.signing();
-    let jti = Jti::generate(&*context.clock, &*context.rng)?;
+    let jti = Jti::generate_at(client.terms.issued_at(now), &*context.rng)?;
     let alg = context.token_alg;
     let response = sign(context, &signing, client, grant, &jti, now)?;
     let key = signing.token(alg)?;
@@ -89,15 +91,49 @@ fn grant_token(
         .then(|| event.payload(&client.organization_id, now))
         .transpose()?;
     let scope = Scope::Org(client.organization_id.clone());
-    let recorded =
-        context.store.write_owned::<_, StoreError>("issue token", &scope, move |tx| {
-            let stands = credentials::issue_token(tx, &event_id, &entry, &basis)?;
-            if let (true, Some(payload)) = (stands, &delivery) {
-                audit::enqueue(tx, &event_id, ISSUED, payload, now.as_micros())?;
-            }
-            Ok(stands)
-        })?;
-    Ok(recorded.then_some(response))
+    let to_count = place.is_none().then_some((Month::of(now), client.terms.per_month_max));
+    let recorded = context.store.write_owned("issue token", &scope, move |tx| {
+        if !credentials::issue_token(tx, &event_id, &entry, &basis)? {
+            return Err(NotRecorded::Stale);
+        }
+        if let Some((month, limit)) = to_count
+            && !usage::add(tx, month, 1, limit)?
+        {
+            return Err(NotRecorded::QuotaExceeded);
+        }
+        if let Some(payload) = &delivery {
+            audit::enqueue(tx, &event_id, ISSUED, payload, now.as_micros())?;
+        }
+        Ok(())
+    });
+    // A token that may have been recorded has its place for good.
+    if let (Ok(()) | Err(NotRecorded::Store(StoreError::OutcomeUnknown(_))), Some(place)) =
+        (&recorded, place)
+    {
+        place.keep();
+    }
+    match recorded {
+        Ok(()) => Ok(Some(response)),
+        Err(NotRecorded::Stale) => Ok(None),
+        Err(NotRecorded::QuotaExceeded) => Err(quota::refused(context, client, now)?),
+        Err(NotRecorded::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Why a token that was signed is not issued after all.
+enum NotRecorded {
+    /// What the grant was decided on no longer stands.
+    Stale,
+    /// The organization has issued as many tokens this month as it may.
+    QuotaExceeded,
+    /// The database.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotRecorded {
+    fn from(error: StoreError) -> NotRecorded {
+        NotRecorded::Store(error)
+    }
 }
 
 fn issued<'a>(
@@ -135,7 +171,7 @@ fn sign(
         iss: context.issuer.as_str().to_owned(),
         sub: client.agent_id.as_str().to_owned(),
         aud: vec![grant.audience.clone()],
-        exp: expiry(iat),
+        exp: iat + grant.life_seconds,
         iat,
         nbf: None,
         jti: jti.as_str().to_owned(),
@@ -156,7 +192,7 @@ fn sign(
     Ok(TokenResponse {
         access_token,
         token_type: "Bearer",
-        expires_in: limits::TOKEN_LIFE_SECONDS,
+        expires_in: grant.life_seconds,
         scope,
         id_token,
     })
@@ -182,8 +218,9 @@ fn id_token_claims(
 }
 
 /// Tells the log of a refusal: that of the client's organization, or the system's for strangers.
-fn note_refusal(
+pub(super) fn note_refusal(
     context: &Context,
+    event_type: &'static str,
     client: Option<&Client>,
     refusal: Refusal,
     now: Timestamp,
@@ -197,7 +234,7 @@ fn note_refusal(
             Telling::PassOver => return Ok(()),
         }
     }
-    let mut event = Event::refused(ISSUED, refusal.as_str());
+    let mut event = Event::refused(event_type, refusal.as_str());
     if let Some(client) = client {
         event = event.actor(client.agent_id.as_str());
     }

@@ -1,11 +1,11 @@
 //! The only statements that cross organizations, each under a row policy of its own: the directory
-//! from public ids to tenants, and the sequencer's.
+//! from public ids to tenants, the sequencer's, and the purge of revoked tokens.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::audit::{Frontier, Hash};
-use crate::base::OrgId;
+use crate::base::{OrgId, Timestamp};
 
 use super::{Row, StoreError, Tx, Value};
 
@@ -53,6 +53,17 @@ pub(crate) fn organizations_after(
     let after = Value::Text(after.map_or("", OrgId::as_str));
     let params = [after, Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
     tx.rows(ORGANIZATIONS_AFTER, &params, |row| row.parsed(0, |text| OrgId::parse(text).ok()))
+}
+
+// The limit is `limits::PURGE_BATCH_MAX`.
+const FORGET_EXPIRED_TOKENS: &str = "DELETE FROM revoked_tokens
+    WHERE (organization_id, jti) IN
+        (SELECT r.organization_id, r.jti FROM revoked_tokens r
+         WHERE r.expires_at <= ?1 ORDER BY r.expires_at LIMIT 500)";
+
+/// Forgets revoked tokens that nobody accepts any more, a batch of them.
+pub(crate) fn forget_expired_tokens(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET_EXPIRED_TOKENS, &[Value::Int(now.as_micros())])
 }
 
 /// An entry that has no number yet.

@@ -13,7 +13,9 @@ pub(crate) mod members;
 mod migrate;
 pub(crate) mod orgs;
 mod sequencer;
+pub(crate) mod tokens;
 mod tx;
+pub(crate) mod usage;
 
 #[cfg(feature = "postgres")]
 mod postgres;

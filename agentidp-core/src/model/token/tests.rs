@@ -30,6 +30,13 @@ fn case() -> Case {
         org_status: OrgStatus::Active,
         scopes: ScopeSet::parse("tools:read agents:read openid").unwrap(),
         audiences: vec![API.to_owned()],
+        url: None,
+        terms: TokenTerms {
+            not_before: Timestamp::from_micros(0),
+            org_life_seconds_max: None,
+            agent_life_seconds_max: None,
+            per_month_max: 10,
+        },
         credentials: vec![credential],
         agent_version: 1,
         org_version: 1,
@@ -115,6 +122,36 @@ fn scopes_beyond_the_agents_own_are_refused_and_not_dropped() {
     assert_eq!(case.decide(&case.request().scope("tools:write"), 0), Err(Refusal::ScopeNotAllowed));
     assert_eq!(case.decide(&case.request().scope("a  b"), 0), Err(Refusal::MalformedScope));
     assert!(case.decide(&case.request().scope(""), 0).unwrap().scopes.is_empty());
+}
+
+#[test]
+fn a_life_is_the_least_of_what_the_organization_and_the_agent_ask_for() {
+    let mut case = case();
+    let mut life = |org, agent| {
+        case.client.terms.org_life_seconds_max = org;
+        case.client.terms.agent_life_seconds_max = agent;
+        case.decide(&case.request(), 0).unwrap().life_seconds
+    };
+    assert_eq!(life(None, None), 3600);
+    assert_eq!(life(Some(600), None), 600);
+    assert_eq!(life(None, Some(60)), 60);
+    assert_eq!(life(Some(600), Some(60)), 60);
+    assert_eq!(life(Some(60), Some(600)), 60);
+    assert_eq!(life(Some(86_400), Some(7200)), 3600, "nobody asks for more");
+    assert_eq!(life(Some(0), Some(-5)), 1, "what was never written shortens and does not break");
+}
+
+#[test]
+fn a_token_counts_as_issued_after_those_that_were_ended() {
+    let at = Timestamp::from_micros;
+    let mut terms = case().client.terms;
+    assert_eq!(terms.issued_at(at(1000)), at(1000));
+    terms.not_before = at(999);
+    assert_eq!(terms.issued_at(at(1000)), at(1000));
+    terms.not_before = at(1000);
+    assert_eq!(terms.issued_at(at(1000)), at(1001));
+    terms.not_before = at(5_001_000);
+    assert_eq!(terms.issued_at(at(1000)), at(5_001_001));
 }
 
 #[test]

@@ -91,6 +91,10 @@ impl Store for PostgresStore {
         self.core.run(scope, Access::Read, body).map(|_| ())
     }
 
+    fn is_hot_row_cheap(&self) -> bool {
+        false
+    }
+
     fn settle(&self) -> Result<(), StoreError> {
         sequencing::settle(&self.core)
     }

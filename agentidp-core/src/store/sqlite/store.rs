@@ -150,6 +150,10 @@ impl Store for SqliteStore {
         }
     }
 
+    fn is_hot_row_cheap(&self) -> bool {
+        true
+    }
+
     fn settle(&self) -> Result<(), StoreError> {
         // Every commit numbers its own entries.
         Ok(())

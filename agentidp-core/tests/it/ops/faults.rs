@@ -184,12 +184,13 @@ fn subscribe(test: &TestIdp, tenant: &Tenant, event: &str) {
 fn an_answer_lost_after_the_commit_is_told_as_unknown(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
+    test.idp.token(&acme.request()).unwrap();
     test.store.arm(Fault::AfterCommit(0));
     let error = test.idp.token(&acme.request()).unwrap_err();
     assert_eq!(error.code(), agentidp_core::ErrorCode::DatabaseFailed);
     assert!(test.store.disarm());
     test.idp.token(&acme.request()).unwrap();
-    // The first token was recorded and given to nobody; its entry stands.
-    assert_eq!(successes_in(&test.trail(&acme.org.id), "token.issued"), 2);
+    // The second token was recorded and given to nobody; its entry stands.
+    assert_eq!(successes_in(&test.trail(&acme.org.id), "token.issued"), 3);
     test.finish();
 }

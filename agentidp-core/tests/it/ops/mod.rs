@@ -7,9 +7,13 @@ mod examine;
 mod faults;
 mod finish;
 mod heads;
+mod introspection;
 mod main_job;
 mod outbox;
+mod quota;
+mod revocation;
 mod tenants;
+mod token_life;
 mod trail;
 
 /// Instantiates each named test for every engine.

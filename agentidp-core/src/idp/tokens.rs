@@ -1,0 +1,106 @@
+//! Tokens: what is asked about them, and how they end.
+
+use crate::base::Jti;
+use crate::model::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest, TokenUsage};
+use crate::ops::{self, AccessError, TokenError};
+
+use super::{Idp, OrgHandle};
+
+impl Idp {
+    /// Answers whether a token is active, and what it says (RFC 7662).
+    ///
+    /// It is told to the agent that the token was issued to, to one that it is meant for (whose `url`,
+    /// DID or client id is an audience of the token), and to one with the scope `tokens:introspect`,
+    /// each of the token's own organization; and to the plain handle. Everybody else learns what is
+    /// told of a token that is expired, revoked, of a suspended agent, not ours, or no token at all:
+    /// that it is not active, and nothing more.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{IntrospectionRequest, RevocationRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.create_org(NewOrg::new("acme"))?;
+    /// # let agent = idp.org(&org.id).register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = idp.org(&org.id).issue_credential(&agent.id, NewCredential::default())?;
+    /// # let secret = credential.secret();
+    /// let token = idp.token(&TokenRequest::client_credentials(&agent.id, secret))?.access_token;
+    /// let question = IntrospectionRequest::new(token.as_str()).client(&agent.id, secret);
+    /// assert_eq!(idp.introspect(&question)?.scope.as_deref(), Some("tools:read"));
+    ///
+    /// idp.revoke(&RevocationRequest::new(token.as_str()).client(&agent.id, secret))?;
+    /// let answer = idp.introspect(&question)?;
+    /// assert_eq!(serde_json::to_string(&answer)?, r#"{"active":false}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TokenError::Refused`] when the client does not prove itself, [`TokenError::Denied`] when the
+    /// bearer that the handle acts for is not active any more. A token is never an error.
+    pub fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspection, TokenError> {
+        ops::introspection::introspect(&self.context, &self.caller, request)
+    }
+
+    /// Ends a token (RFC 7009): that of the client which asks, of any agent of its organization where
+    /// it has the scope `tokens:revoke`, and any token at all for the plain handle.
+    ///
+    /// Tells whether it is a token that is over now. What is no token of ours, has expired or is not
+    /// the asker's to end, is not; RFC 7009 gives the same answer to the outside in either case. Our
+    /// own API and introspection refuse the token from now on; who verifies tokens offline accepts it
+    /// until it expires.
+    ///
+    /// # Errors
+    /// As [`introspect`](Self::introspect).
+    pub fn revoke(&self, request: &RevocationRequest) -> Result<bool, TokenError> {
+        ops::revocation::revoke(&self.context, &self.caller, request)
+    }
+
+    /// What an access token with the scope `openid` tells about its agent, for whatever resource it is
+    /// meant (OpenID Connect Core section 5.3). Its `sub` is that of the ID token.
+    ///
+    /// # Errors
+    /// [`AccessError`] when the token is not an access token of ours, its agent is not active, or it
+    /// lacks the scope.
+    pub fn agent_info(&self, access_token: &str) -> Result<AgentInfo, AccessError> {
+        ops::introspection::agent_info(&self.context, access_token)
+    }
+
+    /// Forgets revoked tokens that have expired, and tells how many; returns what was set aside of the
+    /// organizations' month quotas and not used.
+    ///
+    /// # Errors
+    /// [`TokenError::Fault`] when the database fails. What was done until then stays done.
+    pub fn tidy_tokens(&self) -> Result<u64, TokenError> {
+        let now = self.context.now();
+        ops::quota::return_unused(&self.context, now)?;
+        Ok(ops::revocation::purge(&self.context, now)?)
+    }
+}
+
+impl OrgHandle {
+    /// How much of this month's quota of tokens the organization has used.
+    ///
+    /// # Errors
+    /// [`TokenError::NotFound`] when there is no such organization.
+    pub fn usage(&self) -> Result<TokenUsage, TokenError> {
+        ops::quota::usage(&self.acting())
+    }
+
+    /// Ends a token of one of the organization's agents. Tells whether it is one, and so is over now.
+    ///
+    /// # Errors
+    /// [`TokenError`] when there is no such organization or the caller may not end its tokens.
+    pub fn revoke_token(&self, token: &str) -> Result<bool, TokenError> {
+        ops::revocation::revoke_token(&self.acting(), token)
+    }
+
+    /// Ends the organization's token of that name, such as the audit trail has it. Tells whether it
+    /// could still have been used.
+    ///
+    /// # Errors
+    /// As [`revoke_token`](Self::revoke_token), and when no token of ours has such a name.
+    pub fn revoke_jti(&self, jti: &Jti) -> Result<bool, TokenError> {
+        ops::revocation::revoke_jti(&self.acting(), jti)
+    }
+}

@@ -1,0 +1,193 @@
+//! Telling about tokens of ours, to those who may know.
+
+use std::sync::Arc;
+
+use crate::base::{AgentId, OrgId, Timestamp};
+use crate::jose::VerifyError;
+use crate::model::{
+    ActingAgent, Action, AgentInfo, Asker, AskingAgent, Caller, Client, ClientProof, Introspection,
+    IntrospectionRequest, OPENID, Refusal, Subject, authenticate,
+};
+use crate::oidc::AccessTokenClaims;
+use crate::store::{Scope, agents, members, tokens as rows};
+
+use super::access;
+use super::acting::Acting;
+use super::clients;
+use super::context::Context;
+use super::error::{AccessError, Refused, TokenError};
+use super::tokens::note_refusal;
+
+/// The type of the event of a question that was refused. An answer leaves no trace.
+const INTROSPECTED: &str = "token.introspected";
+
+/// Answers whether a token is active and what it says (RFC 7662). A token that is not active and one
+/// that is not for the asker to know are one answer.
+pub(crate) fn introspect(
+    context: &Context,
+    caller: &Caller,
+    request: &IntrospectionRequest,
+) -> Result<Introspection, TokenError> {
+    let asker = asker(context, caller, request.client.as_ref(), INTROSPECTED)?;
+    let Some(token) = own_token(context, request.token.expose()) else {
+        return Ok(Introspection::default());
+    };
+    // The skew is for the clocks of others: by our own a token ends when it says so.
+    let over = context.now() >= Timestamp::from_seconds(token.claims.exp);
+    if over || !asker.may_know(token.subject()) || !is_live(context, &token.bearer)? {
+        return Ok(Introspection::default());
+    }
+    let AccessTokenClaims {
+        iss,
+        sub,
+        aud,
+        exp,
+        iat,
+        jti,
+        client_id,
+        scope,
+        organization_id,
+        agent_did,
+        act,
+        cnf,
+        ..
+    } = token.claims;
+    Ok(Introspection {
+        active: true,
+        scope,
+        client_id: Some(client_id),
+        token_type: Some("Bearer"),
+        exp: Some(exp),
+        iat: Some(iat),
+        sub: Some(sub),
+        aud,
+        iss: Some(iss),
+        jti: Some(jti),
+        organization_id: Some(organization_id),
+        agent_did,
+        act,
+        cnf,
+    })
+}
+
+/// What an access token of ours with the scope `openid` tells about its agent, for whomever it is
+/// meant (OpenID Connect Core section 5.3).
+pub(crate) fn agent_info(context: &Context, access_token: &str) -> Result<AgentInfo, AccessError> {
+    let claims = context.signing().verifier().verify_for_anybody(access_token)?;
+    let bearer = access::bearer(&claims)?;
+    let home = Scope::Org(bearer.organization_id.clone());
+    let agent = context.store.read::<_, AccessError>(&home, |tx| {
+        let standing = members::standing(tx, &bearer.agent_id, &bearer.jti)?;
+        if !standing.is_some_and(|standing| standing.admits(&bearer.jti)) {
+            return Err(AccessError::NotActive);
+        }
+        agents::get(tx, &bearer.agent_id)?.ok_or(AccessError::NotActive)
+    })?;
+    if !bearer.scopes.contains(OPENID) {
+        return Err(AccessError::ScopeMissing(OPENID));
+    }
+    Ok(AgentInfo {
+        sub: claims.sub,
+        organization_id: claims.organization_id,
+        agent_did: agent.did,
+        agent_name: agent.name,
+    })
+}
+
+/// A token that this instance signed and that has not expired.
+pub(super) struct OwnToken {
+    pub(super) claims: AccessTokenClaims,
+    pub(super) bearer: ActingAgent,
+}
+
+impl OwnToken {
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            organization_id: &self.bearer.organization_id,
+            client_id: &self.claims.client_id,
+            audiences: &self.claims.aud,
+        }
+    }
+}
+
+/// The token, if it is an access token of ours.
+pub(super) fn own_token(context: &Context, token: &str) -> Option<OwnToken> {
+    let read = || -> Result<OwnToken, VerifyError> {
+        let claims = context.signing().verifier().verify_for_anybody(token)?;
+        Ok(OwnToken { bearer: access::bearer(&claims)?, claims })
+    };
+    read().ok()
+}
+
+/// Whether the token's agent, its organization and the token itself still stand.
+fn is_live(context: &Context, bearer: &ActingAgent) -> Result<bool, TokenError> {
+    let home = Scope::Org(bearer.organization_id.clone());
+    let standing =
+        context.store.read(&home, |tx| members::standing(tx, &bearer.agent_id, &bearer.jti))?;
+    Ok(standing.is_some_and(|standing| standing.admits(&bearer.jti)))
+}
+
+/// Who asks: the client that proves itself in the request, or else whom the handle acts for.
+pub(super) fn asker(
+    context: &Context,
+    caller: &Caller,
+    client: Option<&ClientProof>,
+    event_type: &'static str,
+) -> Result<Asker, TokenError> {
+    if let Some(proof) = client {
+        let client = authenticated(context, proof, event_type)?;
+        return Ok(Asker::Agent(AskingAgent {
+            agent_id: client.agent_id.clone(),
+            organization_id: client.organization_id.clone(),
+            did: client.did.clone(),
+            url: client.url.clone(),
+            scopes: client.scopes.clone(),
+        }));
+    }
+    let Some(agent) = caller.agent() else { return Ok(Asker::Operator) };
+    bearer_asks(context, caller, &agent.organization_id, agent)
+}
+
+/// An agent that asks by an access token, if it may still do anything at all.
+fn bearer_asks(
+    context: &Context,
+    caller: &Caller,
+    organization: &OrgId,
+    agent: &ActingAgent,
+) -> Result<Asker, TokenError> {
+    let home = Acting { context, organization, caller };
+    let (row, terms) = home.read::<_, TokenError>(Action::SeeOrg, |tx| {
+        let row = agents::get(tx, &agent.agent_id)?.ok_or(TokenError::NotFound)?;
+        let terms = rows::terms(tx, &agent.agent_id)?.ok_or(TokenError::NotFound)?;
+        Ok((row, terms))
+    })?;
+    Ok(Asker::Agent(AskingAgent {
+        agent_id: agent.agent_id.clone(),
+        organization_id: organization.clone(),
+        did: row.did,
+        url: terms.url,
+        scopes: agent.scopes.clone(),
+    }))
+}
+
+/// The client that proves itself, as its rows stand now: nothing that is written later would notice
+/// that a cached one is stale.
+fn authenticated(
+    context: &Context,
+    proof: &ClientProof,
+    event_type: &'static str,
+) -> Result<Arc<Client>, TokenError> {
+    let id = AgentId::parse(&proof.client_id).ok();
+    let client = clients::read(context, id.as_ref())?;
+    let peppers = |version| context.keyring.pepper(version);
+    let (secret, now) = (proof.client_secret.expose(), context.now());
+    let refusal = authenticate(client.as_deref(), &peppers, secret, now).err();
+    match (client, refusal) {
+        (Some(client), None) => Ok(client),
+        (client, refusal) => {
+            let refusal = refusal.unwrap_or(Refusal::UnknownClient);
+            note_refusal(context, event_type, client.as_deref(), refusal, now)?;
+            Err(TokenError::Refused(Refused::new(refusal)))
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Ending tokens one by one, and forgetting those that have expired since.
+
+use std::time::Duration;
+
+use crate::base::{Jti, Timestamp, limits};
+use crate::model::{Action, Asker, Caller, Invalid, RevocationRequest};
+use crate::store::{Scope, StoreError, instance, orgs, tokens};
+
+use super::acting::Acting;
+use super::context::Context;
+use super::error::{Fault, TokenError};
+use super::introspection::{OwnToken, asker, own_token};
+use super::journal::Event;
+
+/// The type of the event.
+const REVOKED: &str = "token.revoked";
+
+/// For how long others may accept a token after its `exp`.
+const SKEW: Duration = Duration::from_secs(limits::SKEW_SECONDS.unsigned_abs());
+
+/// Ends a token (RFC 7009). Tells whether it is one that is over now: a token that is not valid, and
+/// one that the asker may not end, are one answer, and no failure.
+pub(crate) fn revoke(
+    context: &Context,
+    caller: &Caller,
+    request: &RevocationRequest,
+) -> Result<bool, TokenError> {
+    let asker = asker(context, caller, request.client.as_ref(), REVOKED)?;
+    let Some(token) = own_token(context, request.token.expose()) else { return Ok(false) };
+    if !asker.may_end(token.subject()) {
+        if let Asker::Agent(agent) = &asker {
+            let event = Event::refused(REVOKED, "not_its_own").actor(agent.agent_id.as_str());
+            super::journal::refuse(context, &agent.organization_id, &event)?;
+        }
+        return Ok(false);
+    }
+    let organization = &token.bearer.organization_id;
+    // Who proved itself by its secret acts as itself, whoever the handle acts for.
+    let operator = Caller::Operator;
+    let caller = if request.client.is_some() { &operator } else { caller };
+    let by = match &asker {
+        Asker::Agent(agent) => Some(agent.agent_id.as_str()),
+        Asker::Operator => None,
+    };
+    let acting = Acting { context, organization, caller };
+    record(&acting, Action::SeeOrg, by, &token.bearer.jti, last_use(&token))?;
+    Ok(true)
+}
+
+/// Ends a token of the organization.
+pub(crate) fn revoke_token(acting: &Acting<'_>, token: &str) -> Result<bool, TokenError> {
+    acting.ask::<TokenError>(Action::RevokeTokens)?;
+    let token = own_token(acting.context, token);
+    let own = token.filter(|token| token.bearer.organization_id == *acting.organization);
+    let Some(token) = own else { return Ok(false) };
+    let jti = &token.bearer.jti;
+    record(acting, Action::RevokeTokens, by(acting), jti, last_use(&token))?;
+    Ok(true)
+}
+
+/// Ends the organization's token of that name, which is not at hand itself.
+pub(crate) fn revoke_jti(acting: &Acting<'_>, jti: &Jti) -> Result<bool, TokenError> {
+    acting.ask::<TokenError>(Action::RevokeTokens)?;
+    let now = acting.context.now();
+    let latest = now.plus(limits::TOKENS_END_MARGIN).plus(SKEW);
+    let issued = jti.time().filter(|issued| *issued <= latest);
+    let issued = issued.ok_or_else(|| Invalid::new("jti", "not the name of a token of ours"))?;
+    // Nobody knows how long it lives: as long as any token may.
+    let life = Duration::from_secs(limits::TOKEN_LIFE_SECONDS.unsigned_abs());
+    let expires_at = issued.plus(life).plus(SKEW);
+    if expires_at <= now {
+        return Ok(false);
+    }
+    record(acting, Action::RevokeTokens, by(acting), jti, expires_at)?;
+    Ok(true)
+}
+
+fn by<'a>(acting: &Acting<'a>) -> Option<&'a str> {
+    acting.caller.agent().map(|agent| agent.agent_id.as_str())
+}
+
+/// From when nobody accepts the token any more.
+fn last_use(token: &OwnToken) -> Timestamp {
+    Timestamp::from_seconds(token.claims.exp).plus(SKEW)
+}
+
+/// Remembers the token until it would have expired, and forgets others that have.
+fn record(
+    acting: &Acting<'_>,
+    action: Action,
+    by: Option<&str>,
+    jti: &Jti,
+    expires_at: Timestamp,
+) -> Result<(), TokenError> {
+    let now = acting.context.now();
+    let mut event =
+        Event::new(REVOKED).target(jti.as_str()).with("expiresAt", expires_at.to_string());
+    if let Some(by) = by {
+        event = event.actor(by);
+    }
+    acting.write("revoke token", action, |tx| {
+        orgs::get(tx)?.ok_or(TokenError::NotFound)?;
+        tokens::forget_expired(tx, now)?;
+        if tokens::revoke(tx, jti, expires_at)? {
+            acting.journal(tx, &event)?;
+        }
+        Ok(())
+    })
+}
+
+/// Forgets revoked tokens of all organizations that nobody accepts any more, batch by batch; tells
+/// how many.
+pub(crate) fn purge(context: &Context, now: Timestamp) -> Result<u64, Fault> {
+    let mut forgotten = 0;
+    for _ in 0..limits::PURGE_BATCHES_MAX {
+        let batch =
+            context.store.write::<_, StoreError>("purge tokens", &Scope::Instance, |tx| {
+                instance::forget_expired_tokens(tx, now)
+            })?;
+        forgotten += batch;
+        if batch < limits::PURGE_BATCH_MAX {
+            break;
+        }
+    }
+    Ok(forgotten)
+}
