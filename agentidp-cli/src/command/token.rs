@@ -1,5 +1,7 @@
 //! `agentidp token`.
 
+mod about;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,10 @@ pub(crate) enum Verb {
     Issue(Issue),
     /// Verify an access token. Exit code 3: it is not valid.
     Verify(Verify),
+    /// Tell whether a token is active now, and what it says (RFC 7662).
+    Introspect(about::Introspect),
+    /// End a token before it expires (RFC 7009). Who verifies it offline accepts it until then.
+    Revoke(about::Revoke),
 }
 
 /// A request for a token.
@@ -66,6 +72,8 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
     match verb {
         Verb::Issue(issue) => run_issue(issue, global, output),
         Verb::Verify(verify) => run_verify(verify, global, output),
+        Verb::Introspect(introspect) => about::introspect(introspect, global, output),
+        Verb::Revoke(revoke) => about::revoke(revoke, global, output),
     }
 }
 

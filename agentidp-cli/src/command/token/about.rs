@@ -1,0 +1,151 @@
+//! `agentidp token introspect` and `agentidp token revoke`: questions about tokens, and their end.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use agentidp_core::{Introspection, IntrospectionRequest, Jti, RevocationRequest, SecretString};
+use agentidp_core::{Timestamp, TokenError};
+use clap::Args;
+
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::home;
+use crate::output::{Fields, Output};
+
+use super::{client_secret, token};
+
+/// Who asks. Without a client it is whoever may open the home, who may know and end everything.
+#[derive(Debug, Args)]
+struct Client {
+    /// Ask as this client: the agent's id [default: as the operator of this instance].
+    #[arg(long, value_name = "ID", env = "AGENTIDP_CLIENT_ID")]
+    client_id: Option<String>,
+    /// File with the client secret, `-` for standard input; else AGENTIDP_CLIENT_SECRET is read.
+    #[arg(long, value_name = "PATH", env = "AGENTIDP_CLIENT_SECRET_FILE")]
+    client_secret_file: Option<PathBuf>,
+}
+
+/// A token to be told about.
+#[derive(Debug, Args)]
+pub(crate) struct Introspect {
+    #[command(flatten)]
+    client: Client,
+    /// The token, `-` for standard input.
+    #[arg(value_name = "TOKEN", default_value = "-")]
+    token: OsString,
+}
+
+/// A token to be ended.
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    client: Client,
+    /// End it only if it is a token of this organization, by its slug or its id.
+    #[arg(long, value_name = "SLUG_OR_ID", env = "AGENTIDP_ORG")]
+    org: Option<String>,
+    /// Name of the token, such as the audit trail has it, where the token itself is not at hand.
+    #[arg(long, value_name = "JTI", env = "AGENTIDP_JTI", conflicts_with = "token")]
+    jti: Option<String>,
+    /// The token, `-` for standard input.
+    #[arg(value_name = "TOKEN", default_value = "-")]
+    token: OsString,
+}
+
+impl Client {
+    /// The client and its secret, if a client asks.
+    fn proof(&self, token: Option<&OsString>) -> Result<Option<(&str, SecretString)>, Failure> {
+        let secret_file = self.client_secret_file.as_deref();
+        let Some(id) = &self.client_id else {
+            return match secret_file {
+                None => Ok(None),
+                Some(_) => Err(Failure::usage("the client secret is there, but not whose it is")
+                    .hint("say who asks: --client-id ID")),
+            };
+        };
+        if secret_file.is_some_and(|path| path.as_os_str() == "-")
+            && token.is_some_and(|token| token == "-")
+        {
+            return Err(Failure::usage("standard input cannot be both the token and the secret")
+                .hint("give the token as an argument, or the secret in a file"));
+        }
+        Ok(Some((id, client_secret(secret_file)?)))
+    }
+}
+
+/// Answers what the token says, if it is active and the asker may know.
+pub(super) fn introspect(
+    introspect: &Introspect,
+    global: &Global,
+    output: &Output,
+) -> Result<(), Failure> {
+    let proof = introspect.client.proof(Some(&introspect.token))?;
+    let mut question = IntrospectionRequest::new(token(&introspect.token)?.as_str());
+    if let Some((id, secret)) = proof {
+        question = question.client(id, secret);
+    }
+    let answer = home::open(global)?.introspect(&question)?;
+    if output.is_json() { output.document(&answer) } else { output.fields(&fields(&answer)) }
+}
+
+fn fields(answer: &Introspection) -> Fields {
+    let time = |seconds: Option<i64>| seconds.map(Timestamp::from_seconds);
+    Fields::default()
+        .with("active", answer.active)
+        .maybe("client_id", answer.client_id.as_ref())
+        .maybe("sub", answer.sub.as_ref())
+        .maybe("organization_id", answer.organization_id.as_ref())
+        .maybe("agent_did", answer.agent_did.as_ref())
+        .maybe("aud", answer.active.then_some(&answer.aud))
+        .maybe("scope", answer.scope.as_ref())
+        .maybe("iss", answer.iss.as_ref())
+        .maybe("jti", answer.jti.as_ref())
+        .maybe("token_type", answer.token_type)
+        .maybe("iat", time(answer.iat))
+        .maybe("exp", time(answer.exp))
+        .maybe("act", answer.act.as_ref())
+        .maybe("cnf", answer.cnf.as_ref())
+}
+
+/// Ends the token, if it is one and the asker may.
+pub(super) fn revoke(revoke: &Revoke, global: &Global, output: &Output) -> Result<(), Failure> {
+    let proof = revoke.client.proof(revoke.jti.is_none().then_some(&revoke.token))?;
+    let revoked = match (proof, &revoke.jti) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("a client ends a token by the token itself, not by --jti")
+                .hint("give the token, or leave out --client-id to act as the operator"));
+        }
+        (None, Some(jti)) => {
+            let Some(org) = &revoke.org else {
+                return Err(Failure::usage("--jti needs --org")
+                    .hint("say whose token it is: --org SLUG_OR_ID"));
+            };
+            let idp = home::open(global)?;
+            let org = idp.org(&idp.find_org(org)?.id);
+            let name = Jti::parse(jti).map_err(|error| {
+                Failure::new(agentidp_core::ErrorCode::InvalidInput, format!("jti: {error}"))
+            })?;
+            org.revoke_jti(&name)?
+        }
+        (proof, None) => by_token(revoke, proof, global)?,
+    };
+    if !revoked {
+        output.note("nothing to revoke: not a token of ours, expired, or not the asker's to end");
+    }
+    output.fields(&Fields::default().with("revoked", revoked))
+}
+
+fn by_token(
+    revoke: &Revoke,
+    proof: Option<(&str, SecretString)>,
+    global: &Global,
+) -> Result<bool, Failure> {
+    let token = token(&revoke.token)?;
+    let idp = home::open(global)?;
+    let request = RevocationRequest::new(token.as_str());
+    let revoked: Result<bool, TokenError> = match (proof, &revoke.org) {
+        (Some((id, secret)), _) => idp.revoke(&request.client(id, secret)),
+        (None, Some(org)) => idp.org(&idp.find_org(org)?.id).revoke_token(&token),
+        (None, None) => idp.revoke(&request),
+    };
+    Ok(revoked?)
+}
