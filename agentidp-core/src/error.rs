@@ -58,7 +58,7 @@ error_codes! {
     /// The slug is one that URLs, DIDs or issuers need themselves.
     SlugReserved = "slug_reserved", 400, None, 1, "choose another slug";
     /// The organization or agent is not active.
-    NotActive = "not_active", 409, None, 1, "reactivate it first";
+    NotActive = "not_active", 409, None, 1, "activate it again first; what was deleted or decommissioned stays so";
     /// A limit of the organization or of the library is reached.
     LimitReached = "limit_reached", 409, None, 1, "remove what is no longer needed, or raise the limit";
     /// The organization has issued as many tokens in this calendar month (UTC) as it may. Unlike a rate
@@ -70,6 +70,12 @@ error_codes! {
     InsufficientScope = "insufficient_scope", 403, Some("insufficient_scope"), 1, "ask for a token with that scope, if the agent may have it";
     /// The caller's role in the organization does not allow this.
     Forbidden = "forbidden", 403, None, 1, "ask an owner of the organization";
+    /// The `system` organization can be neither suspended nor deleted.
+    SystemOrg = "system_org", 409, None, 1, "the instance is administered from it: suspend or delete another one";
+    /// The agent is a member of the organization already, in another role.
+    AlreadyMember = "already_member", 409, None, 1, "change its role instead: agentidp org member set-role";
+    /// The organization's last owner can be neither removed nor made anything else.
+    LastOwner = "last_owner", 409, None, 1, "make another agent an owner first";
     /// The token is not valid.
     InvalidToken = "invalid_token", 401, Some("invalid_token"), 3, "ask the issuer for a new token";
     /// A key is not acceptable: its policy, its form or its algorithm.

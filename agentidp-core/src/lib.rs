@@ -35,9 +35,9 @@ pub use idp::{
 };
 pub use model::{
     Action, Agent, AgentInfo, AgentStatus, Credential, CredentialStatus, Denied, HealthCheck,
-    HealthStatus, Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, NewAgent,
-    NewCredential, NewOrg, Org, OrgStatus, PlanTier, RevocationRequest, Role, TokenRequest,
-    TokenResponse, TokenUsage,
+    HealthStatus, Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, Member,
+    MemberStays, NewAgent, NewCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus,
+    OrgStays, PlanTier, RevocationRequest, Role, TokenRequest, TokenResponse, TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

@@ -30,8 +30,9 @@ pub enum Outcome {
 pub enum Datum<'a> {
     /// Text.
     Text(Cow<'a, str>),
-    /// A count or a time in seconds.
-    Int(u32),
+    /// A count or a time in seconds. Readers of JSON have integers below 2^53 exactly, so no more is
+    /// ever told.
+    Int(i64),
     /// A flag.
     Flag(bool),
     /// Several texts.
@@ -52,7 +53,14 @@ impl From<String> for Datum<'_> {
 
 impl From<u32> for Datum<'_> {
     fn from(int: u32) -> Self {
-        Datum::Int(int)
+        Datum::Int(i64::from(int))
+    }
+}
+
+impl From<i64> for Datum<'_> {
+    fn from(int: i64) -> Self {
+        const EXACT: i64 = (1 << 53) - 1;
+        Datum::Int(int.clamp(-EXACT, EXACT))
     }
 }
 
@@ -224,7 +232,9 @@ mod tests {
             .actor(Some(odd))
             .target(Some("t"))
             .with("b", odd)
-            .with("a", 1)
+            .with("a", 1_u32)
+            .with("e", i64::MAX)
+            .with("f", i64::MIN)
             .with("c", Datum::List(vec!["x".into(), odd.into()]))
             .with("d", Datum::Flag(true))
             .committed("name", &[0; 16], &Value::from(odd))
@@ -236,7 +246,7 @@ mod tests {
     fn bytes_are_canonical_and_read_back() {
         let id = EventId::generate(&SystemClock, &SystemRng).unwrap();
         let bytes =
-            entry(&id).target(Some("t")).with("b", 1).with("a", "\u{e9}").to_bytes().unwrap();
+            entry(&id).target(Some("t")).with("b", 1_u32).with("a", "\u{e9}").to_bytes().unwrap();
         assert!(bytes.starts_with("{\"data\":{\"a\":\"\u{e9}\",\"b\":1},\"event_id\":"), "{bytes}");
         let read: StoredEntry = canon::from_stored(&bytes).unwrap();
         assert_eq!(read.event_id, id);

@@ -49,6 +49,9 @@ pub const SCOPE_CHARS_MAX: usize = 128;
 pub const AUDIENCES_MAX: usize = 16;
 /// Longest URL stored, in bytes.
 pub const URL_BYTES_MAX: usize = 2048;
+/// Largest limit that an organization may be given: the largest integer that every reader of JSON has
+/// exactly (RFC 8259 section 6).
+pub const ORG_LIMIT_MAX: i64 = (1 << 53) - 1;
 /// Most live secrets of an agent: enough to rotate, too few to lose sight of.
 pub const LIVE_SECRETS_MAX: usize = 5;
 /// Most items of one page.

@@ -69,3 +69,14 @@ pub struct Page<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Cursor>,
 }
+
+impl<T> Page<T> {
+    /// The page of at most `items` of `rows`, of which one more was read than it holds: by the `key`
+    /// of that one the next page begins.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn cut(mut rows: Vec<T>, items: usize, key: impl Fn(&T) -> &str) -> Page<T> {
+        let next_cursor = rows.get(items).map(|next| Cursor::new(key(next)));
+        rows.truncate(items);
+        Page { items: rows, next_cursor }
+    }
+}

@@ -6,6 +6,7 @@ mod error;
 mod examine;
 mod handle;
 mod org;
+mod orgs;
 mod schema;
 mod tokens;
 

@@ -129,6 +129,14 @@ macro_rules! actions {
                 match self { $(Action::$name => $leave,)* }
             }
 
+            /// Whether it changes nothing. What only looks may look at a deleted organization too.
+            pub const fn only_looks(self) -> bool {
+                matches!(
+                    self,
+                    Action::SeeOrg | Action::SeeAgents | Action::SeeCredentials | Action::SeeAudit
+                )
+            }
+
             /// What it is, in words.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Action::$name => $meaning,)* }
@@ -182,6 +190,9 @@ pub enum Denied {
     /// The acting agent, its organization or its token is not active any more, whatever the token says.
     #[error("the acting agent is not active")]
     NotActive,
+    /// The organization is deleted: it can be looked at, and nothing in it changes any more.
+    #[error("the organization was deleted")]
+    OrgDeleted,
 }
 
 impl Denied {
@@ -192,6 +203,7 @@ impl Denied {
             Denied::ScopeMissing(_) | Denied::ScopesNotHeld => ErrorCode::InsufficientScope,
             Denied::RoleMissing => ErrorCode::Forbidden,
             Denied::NotActive => ErrorCode::InvalidToken,
+            Denied::OrgDeleted => ErrorCode::NotActive,
         }
     }
 }

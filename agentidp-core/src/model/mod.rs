@@ -11,7 +11,9 @@ mod health;
 mod introspection;
 mod invalid;
 mod issuer;
+mod member;
 mod org;
+mod org_changes;
 mod scope;
 mod token;
 
@@ -24,7 +26,13 @@ pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, Revocati
 pub(crate) use introspection::{Asker, AskingAgent, ClientProof, Subject};
 pub use invalid::Invalid;
 pub use issuer::Issuer;
-pub use org::{NewOrg, Org, OrgStatus, PlanTier, Slug};
+pub use member::{Member, MemberStays};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use member::{MemberChange, holds_role};
+pub use org::{NewOrg, Org, OrgFootprint, OrgStatus, PlanTier, Slug};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use org_changes::OrgTransition;
+pub use org_changes::{OrgChanges, OrgStays};
 pub use scope::{ScopeSet, ScopeToken};
 pub use token::{
     Client, ClientCredential, Grant, Refusal, TokenRequest, TokenResponse, TokenTerms, TokenUsage,

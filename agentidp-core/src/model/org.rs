@@ -144,7 +144,9 @@ impl PlanTier {
             .find(|t| t.as_str() == text)
     }
 
-    fn limits(self) -> (i64, i64, i64) {
+    /// The limits of organizations that are given none of their own: agents, tokens a month, requests
+    /// a minute.
+    pub(super) fn limits(self) -> (i64, i64, i64) {
         match self {
             PlanTier::Free => (10, 10_000, 60),
             PlanTier::Pro => (100, 1_000_000, 600),
@@ -202,6 +204,9 @@ pub struct Org {
     pub max_tokens_per_month: i64,
     /// Most requests it may make in a minute.
     pub rate_limit_per_minute: i64,
+    /// Most seconds that a token of it lives, where that is less than others get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_life_seconds_max: Option<i64>,
     /// Whether it may act.
     pub status: OrgStatus,
     /// When it was made.
@@ -211,6 +216,18 @@ pub struct Org {
     /// Counts its changes.
     #[serde(skip)]
     pub(crate) version: i64,
+}
+
+/// How much there is of an organization: what would end with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrgFootprint {
+    /// Its agents that are not decommissioned.
+    pub agents: i64,
+    /// Their credentials that are neither revoked nor expired.
+    pub credentials: i64,
+    /// Tokens issued to them in this calendar month (UTC).
+    pub tokens_this_month: i64,
 }
 
 /// An organization to be made.
@@ -288,28 +305,31 @@ impl NewOrg {
         let name = self.name.unwrap_or_else(|| self.slug.clone());
         check_text("name", &name, limits::NAME_CHARS_MAX)?;
         let (agents, tokens, rate) = self.plan.limits();
-        let positive = |field, given: Option<i64>, default| match given {
-            Some(count) if count < 0 => Err(Invalid::new(field, "less than nothing")),
-            Some(count) => Ok(count),
-            None => Ok(default),
-        };
+        let limit =
+            |field, given: Option<i64>, default| check_limit(field, given.unwrap_or(default));
         Ok(Org {
             id,
             slug,
             name,
             plan_tier: self.plan,
-            max_agents: positive("maxAgents", self.max_agents, agents)?,
-            max_tokens_per_month: positive("maxTokensPerMonth", self.max_tokens_per_month, tokens)?,
-            rate_limit_per_minute: positive(
-                "rateLimitPerMinute",
-                self.rate_limit_per_minute,
-                rate,
-            )?,
+            max_agents: limit("maxAgents", self.max_agents, agents)?,
+            max_tokens_per_month: limit("maxTokensPerMonth", self.max_tokens_per_month, tokens)?,
+            rate_limit_per_minute: limit("rateLimitPerMinute", self.rate_limit_per_minute, rate)?,
+            token_life_seconds_max: None,
             status: OrgStatus::Active,
             created_at: now,
             updated_at: now,
             version: 1,
         })
+    }
+}
+
+/// Checks a limit of an organization.
+pub(super) fn check_limit(field: &'static str, count: i64) -> Result<i64, Invalid> {
+    match count {
+        ..0 => Err(Invalid::new(field, "less than nothing")),
+        0..=limits::ORG_LIMIT_MAX => Ok(count),
+        _ => Err(Invalid::new(field, format!("more than {}", limits::ORG_LIMIT_MAX))),
     }
 }
 
@@ -327,11 +347,52 @@ mod tests {
         for bad in ["", "Acme", "a_b", "-a", "a-", "a.b", "ac\u{43c}e", "a b", &long, &huge] {
             assert_eq!(Slug::parse(bad).unwrap_err().code(), ErrorCode::InvalidInput);
         }
-        for reserved in [".well-known", "well-known", "admin", "oauth2", "system", "xn--80ak6aa92e"]
-        {
+        for reserved in RESERVED.into_iter().chain([".well-known", "..admin", "xn--80ak6aa92e"]) {
             assert_eq!(Slug::parse(reserved).unwrap_err().code(), ErrorCode::SlugReserved);
         }
         assert!(Slug::parse("01900000-0000-7000-8000-000000000001").is_err());
+    }
+
+    #[test]
+    fn what_only_looks_like_a_slug_is_refused() {
+        let lookalikes = [
+            "p\u{430}ypal",    // Cyrillic
+            "\u{3bf}penai",    // Greek
+            "\u{ff41}cme",     // full width
+            "\u{1d41a}cme",    // mathematical
+            "acme\u{301}",     // combining
+            "ac\u{200b}me",    // zero width
+            "acme\u{202e}",    // right to left
+            "acme\u{ad}",      // soft hyphen
+            "ac\u{2010}me",    // another hyphen
+            "\u{131}nit",      // dotless i
+            "ACME",            // another case of what is there
+            "\u{212a}elvin",   // a sign that becomes k in lower case
+            "acme\u{ff0e}com", // a full stop to some readers
+            "acme\0",
+            "acme\n",
+        ];
+        for text in lookalikes {
+            let refused = Slug::parse(text).unwrap_err();
+            assert_eq!(
+                (refused.field(), refused.code()),
+                ("slug", ErrorCode::InvalidInput),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn limits_are_integers_that_every_reader_of_json_has_exactly() {
+        let build = |org: NewOrg| org.build(OrgId::system(), Timestamp::from_seconds(0));
+        for good in [0, 1, limits::ORG_LIMIT_MAX] {
+            assert_eq!(build(NewOrg::new("x").max_agents(good)).unwrap().max_agents, good);
+        }
+        for bad in [-1, i64::MIN, limits::ORG_LIMIT_MAX + 1, i64::MAX] {
+            assert!(build(NewOrg::new("x").max_agents(bad)).is_err());
+            assert!(build(NewOrg::new("x").max_tokens_per_month(bad)).is_err());
+            assert!(build(NewOrg::new("x").rate_limit_per_minute(bad)).is_err());
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Somebody acting in an organization: every verb reads and writes through this, so that none can
 //! forget to ask whether its caller may.
 
+use std::cell::Cell;
+
 use crate::base::OrgId;
 use crate::model::{ActingAgent, Action, Caller, Denied, permit};
-use crate::store::{Scope, StoreError, Tx, members};
+use crate::store::{Scope, StoreError, Tx, members, orgs};
 
 use super::context::Context;
 use super::error::Fault;
@@ -25,13 +27,19 @@ impl<'a> Acting<'a> {
     pub(super) fn read<T, E>(
         &self,
         action: Action,
-        body: impl FnMut(&mut dyn Tx) -> Result<T, E>,
+        mut body: impl FnMut(&mut dyn Tx) -> Result<T, E>,
     ) -> Result<T, E>
     where
         E: From<Denied> + From<Fault> + From<StoreError>,
     {
         self.ask::<E>(action)?;
-        self.context.store.read(&self.scope(), body)
+        let deleted = Cell::new(false);
+        let answer = self.context.store.read(&self.scope(), |tx| {
+            self.unless_deleted(tx, action, &deleted)??;
+            body(tx)
+        });
+        self.tell_deleted(action, &deleted)?;
+        answer
     }
 
     /// Runs `body` in a transaction that writes, if the caller may do `action` here. It must still
@@ -46,17 +54,49 @@ impl<'a> Acting<'a> {
         E: From<Denied> + From<Fault> + From<StoreError>,
     {
         self.ask::<E>(action)?;
-        self.context.store.write(name, &self.scope(), |tx| {
-            if let Some(agent) = self.local() {
-                permit(
-                    agent,
-                    members::standing(tx, &agent.agent_id, &agent.jti)?,
-                    self.organization,
-                    action,
-                )?;
-            }
+        let deleted = Cell::new(false);
+        let answer = self.context.store.write(name, &self.scope(), |tx| {
+            self.still(tx, action)??;
+            self.unless_deleted(tx, action, &deleted)??;
             body(tx)
-        })
+        });
+        self.tell_deleted(action, &deleted)?;
+        answer
+    }
+
+    /// Whether the caller may do `action` as its rows stand in the transaction.
+    pub(super) fn still(
+        &self,
+        tx: &mut dyn Tx,
+        action: Action,
+    ) -> Result<Result<(), Denied>, StoreError> {
+        let Some(agent) = self.local() else { return Ok(Ok(())) };
+        let standing = members::standing(tx, &agent.agent_id, &agent.jti)?;
+        Ok(permit(agent, standing, self.organization, action))
+    }
+
+    /// Refuses, inside the transaction, what would change a deleted organization.
+    fn unless_deleted(
+        &self,
+        tx: &mut dyn Tx,
+        action: Action,
+        deleted: &Cell<bool>,
+    ) -> Result<Result<(), Denied>, StoreError> {
+        // How organizations come and go, their own verbs decide.
+        let passes = action.only_looks() || action == Action::ManageOrgs;
+        deleted.set(!passes && orgs::is_deleted(tx)?);
+        Ok(if deleted.get() { Err(Denied::OrgDeleted) } else { Ok(()) })
+    }
+
+    /// Tells the organization's log of a change that it was deleted before. Who sees that forgets its
+    /// keys: another process may have deleted it.
+    fn tell_deleted(&self, action: Action, deleted: &Cell<bool>) -> Result<(), Fault> {
+        if !deleted.get() {
+            return Ok(());
+        }
+        self.context.forget_organization(self.organization);
+        let event = self.refused(DENIED, reason(Denied::OrgDeleted.code()));
+        refuse(self.context, self.organization, &event.with("action", action.as_str()))
     }
 
     /// Asks for leave, and tells the log of the caller's organization where it is denied.

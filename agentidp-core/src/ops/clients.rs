@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
-use crate::model::{Client, ClientCredential};
+use crate::model::{Client, ClientCredential, OrgStatus};
 use crate::store::instance::PublicIdKind;
 use crate::store::{Scope, Tx, agents, audit, credentials, orgs, tokens};
 
@@ -29,6 +29,12 @@ impl Clients {
     /// Forgets a client that proved stale.
     pub(super) fn forget(&self, id: &AgentId) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Forgets all clients of an organization.
+    pub(super) fn forget_all_of(&self, organization: &OrgId) {
+        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|_, client| client.organization_id != *organization);
     }
 
     fn keep(&self, client: &Arc<Client>) {
@@ -69,7 +75,12 @@ fn read_rows(
     let terms = tokens::terms(tx, id)?;
     let (Some(org), Some(agent), Some(terms)) = (org, agent, terms) else { return Ok(None) };
     let mut live = Vec::new();
-    for secret in secrets {
+    // What a deleted organization had sealed nobody can open any more: it has no secrets.
+    let deleted = org.status == OrgStatus::Deleted;
+    if deleted {
+        context.keyring.forget(&org.id);
+    }
+    for secret in secrets.into_iter().filter(|_| !deleted) {
         let row = format!("{id}/{}", secret.credential_id);
         let place = place(&org.id, "credentials", "sealed_secret_mac", &row);
         let mac = context.keyring.open(tx, &place, &secret.sealed_secret_mac)?;

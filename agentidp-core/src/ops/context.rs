@@ -85,6 +85,12 @@ impl Context {
         Ok(())
     }
 
+    /// Lets go of the keys and the clients of an organization that was deleted.
+    pub(super) fn forget_organization(&self, organization: &OrgId) {
+        self.keyring.forget(organization);
+        self.clients.forget_all_of(organization);
+    }
+
     /// The organization that `public_id` belongs to.
     pub(super) fn organization_of(
         &self,

@@ -16,6 +16,7 @@ use super::acting::Acting;
 use super::context::Context;
 use super::error::{CredentialError, Fault};
 use super::journal::reason;
+use super::members;
 use super::signing::place;
 
 /// A secret that expires sooner could not be used once.
@@ -46,9 +47,11 @@ pub(crate) fn issue(
     };
     // A stranger to the organization is told so before any key of it is looked for.
     let known = acting.read(Action::ChangeCredentials, |tx| {
-        agents::get(tx, agent)?.ok_or(CredentialError::NotFound)
+        let known = agents::get(tx, agent)?.ok_or(CredentialError::NotFound)?;
+        // Whoever has an agent's secret has its role and its scopes.
+        members::holds_role(acting, tx, agent)??;
+        Ok::<_, CredentialError>(known)
     })?;
-    // Whoever has an agent's secret has its scopes.
     caller.holds(&known.scopes)?;
     let (pepper_version, sealed_secret_mac) = sealed_mac(context, organization, agent, &secret)?;
     let row = SecretRow { pepper_version, sealed_secret_mac: &sealed_secret_mac };

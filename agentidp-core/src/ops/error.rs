@@ -6,7 +6,7 @@ use crate::canon::CanonError;
 use crate::crypto::{CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
 use crate::jose::{JwkError, VerifyError};
-use crate::model::{Denied, Invalid, Refusal};
+use crate::model::{Denied, Invalid, MemberStays, OrgStays, Refusal};
 use crate::store::StoreError;
 
 /// A failure below the verbs: the database, a key, randomness.
@@ -132,6 +132,24 @@ pub enum OrgError {
     /// No such organization.
     #[error("there is no such organization")]
     NotFound,
+    /// The organization stays as it is.
+    #[error(transparent)]
+    Stays(#[from] OrgStays),
+    /// No such agent in the organization.
+    #[error("there is no such agent in this organization")]
+    AgentNotFound,
+    /// The agent is not active.
+    #[error("the agent is not active")]
+    AgentNotActive,
+    /// No such member of the organization.
+    #[error("there is no such member of this organization")]
+    MemberNotFound,
+    /// The membership stays as it is.
+    #[error(transparent)]
+    Member(#[from] MemberStays),
+    /// The cursor is not one that a page ended with.
+    #[error("the cursor is not one that a page ended with")]
+    Cursor(#[from] IdError),
     /// The caller may not do this.
     #[error(transparent)]
     Denied(Denied),
@@ -298,7 +316,13 @@ impl OrgError {
         match self {
             OrgError::Invalid(invalid) => invalid.code(),
             OrgError::SlugTaken(_) => ErrorCode::SlugTaken,
-            OrgError::NotFound => ErrorCode::NotFound,
+            OrgError::NotFound | OrgError::AgentNotFound | OrgError::MemberNotFound => {
+                ErrorCode::NotFound
+            }
+            OrgError::Stays(stays) => stays.code(),
+            OrgError::AgentNotActive => ErrorCode::NotActive,
+            OrgError::Member(stays) => stays.code(),
+            OrgError::Cursor(_) => ErrorCode::InvalidInput,
             OrgError::Denied(denied) => denied.code(),
             OrgError::Fault(fault) => fault.code(),
         }

@@ -22,7 +22,7 @@ pub(super) struct Keyring {
 #[derive(Default)]
 struct DataKeys {
     active: HashMap<(OrgId, DataKeyPurpose), Arc<DataKey>>,
-    by_id: HashMap<DataKeyId, Arc<DataKey>>,
+    by_id: HashMap<DataKeyId, (OrgId, Arc<DataKey>)>,
 }
 
 /// A data key as it was just read.
@@ -80,7 +80,7 @@ impl Keyring {
         sealed: &[u8],
     ) -> Result<SecretBytes, Fault> {
         let id = data_key_id(sealed)?;
-        let known = self.read().by_id.get(&id).cloned();
+        let known = self.read().by_id.get(&id).map(|(_, key)| Arc::clone(key));
         let key = match known {
             Some(key) => key,
             None => {
@@ -113,9 +113,16 @@ impl Keyring {
             if let Some(purpose) = active_for {
                 keys.active.insert((organization.clone(), *purpose), Arc::clone(key));
             }
-            keys.by_id.insert(key.id().clone(), Arc::clone(key));
+            keys.by_id.insert(key.id().clone(), (organization.clone(), Arc::clone(key)));
         }
         Ok(loaded)
+    }
+
+    /// Lets go of the keys of an organization whose own were destroyed.
+    pub(super) fn forget(&self, organization: &OrgId) {
+        let mut keys = self.data_keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.active.retain(|(owner, _), _| owner != organization);
+        keys.by_id.retain(|_, (owner, _)| owner != organization);
     }
 
     /// Takes over a pepper that was opened.
@@ -147,4 +154,52 @@ fn place_of_key<'a>(
     id: &'a DataKeyId,
 ) -> Place<'a> {
     Place { organization_id, table: "data_keys", column: purpose.as_str(), row: id.as_str() }
+}
+
+#[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod tests {
+    use super::*;
+    use crate::base::{SystemClock, SystemRng, Timestamp};
+    use crate::model::NewOrg;
+    use crate::store::{SqliteStore, StoreError};
+
+    fn organization(store: &dyn Store, keyring: &Keyring, slug: &str) -> OrgId {
+        let id = OrgId::generate(&SystemClock, &SystemRng).unwrap();
+        let org = NewOrg::new(slug).build(id.clone(), Timestamp::from_seconds(0)).unwrap();
+        let purpose = DataKeyPurpose::Credentials;
+        let (_, key) = keyring.generate(&id, purpose, &SystemClock, &SystemRng).unwrap();
+        let made = store.write::<_, StoreError>("test", &Scope::Org(id.clone()), |tx| {
+            orgs::insert(tx, &org)?;
+            orgs::insert_data_key(tx, &key, org.created_at)
+        });
+        made.unwrap();
+        id
+    }
+
+    fn place(organization_id: &OrgId) -> Place<'_> {
+        Place { organization_id, table: "t", column: "c", row: "r" }
+    }
+
+    #[test]
+    fn a_destroyed_key_is_gone_once_it_is_forgotten() {
+        let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
+        let root = DataKeyId::generate(&SystemClock, &SystemRng).unwrap();
+        let keyring = Keyring::new(DataKey::generate(root, &SystemRng).unwrap());
+        let [doomed, kept] = ["acme", "globex"].map(|slug| organization(store, &keyring, slug));
+        let active = |id: &OrgId| keyring.active(store, id, DataKeyPurpose::Credentials);
+        let sealed = seal(&active(&doomed).unwrap(), &place(&doomed), b"x", &SystemRng).unwrap();
+        let of_other = active(&kept).unwrap();
+        let opened = |id: &OrgId| {
+            let scope = Scope::Org(id.clone());
+            store.read(&scope, |tx| keyring.open(tx, &place(id), &sealed)).map(|_| ())
+        };
+        let scope = Scope::Org(doomed.clone());
+        assert_eq!(store.write("test", &scope, orgs::destroy_data_keys), Ok::<_, StoreError>(1));
+        opened(&doomed).expect("the key is still at hand");
+        keyring.forget(&doomed);
+        assert!(matches!(opened(&doomed), Err(Fault::MissingKey(_))));
+        assert!(matches!(active(&doomed), Err(Fault::MissingKey(_))));
+        assert!(Arc::ptr_eq(&active(&kept).unwrap(), &of_other), "others keep theirs");
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod introspection;
 mod journal;
 mod keyring;
+pub(crate) mod members;
 pub(crate) mod orgs;
 pub(crate) mod quota;
 mod refusals;

@@ -1,17 +1,19 @@
 //! Organizations.
 
-use crate::audit::log_origin;
-use crate::base::OrgId;
+use crate::audit::{Datum, log_origin};
+use crate::base::{OrgId, Page, PageRequest, limits};
 use crate::error::ErrorCode;
-use crate::model::{Action, Caller, NewOrg, Org, Slug};
-use crate::store::instance::PublicIdKind;
+use crate::model::{
+    Action, Caller, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, OrgTransition, Slug,
+};
+use crate::store::instance::{self, PublicIdKind};
 use crate::store::orgs::{self, DataKeyPurpose};
-use crate::store::{Scope, Tx, audit};
+use crate::store::{Scope, StoreError, Tx, agents, audit};
 
 use super::acting::Acting;
 use super::context::Context;
 use super::error::OrgError;
-use super::journal::{Event, journal, reason, refuse};
+use super::journal::{Event, disclosures_key, journal, reason, refuse};
 
 /// Makes an organization, with its log and its data keys.
 pub(crate) fn create(context: &Context, caller: &Caller, new: NewOrg) -> Result<Org, OrgError> {
@@ -86,4 +88,139 @@ pub(crate) fn find(context: &Context, caller: &Caller, slug_or_id: &str) -> Resu
         }
     };
     get(&Acting { context, organization: &id, caller })
+}
+
+/// A page of the organizations, in the order of their ids.
+pub(crate) fn list(
+    context: &Context,
+    caller: &Caller,
+    page: &PageRequest,
+) -> Result<Page<Org>, OrgError> {
+    let system = OrgId::system();
+    Acting { context, organization: &system, caller }.ask::<OrgError>(Action::ManageOrgs)?;
+    let from = page.cursor().map(|cursor| OrgId::parse(cursor.as_str())).transpose()?;
+    let items = page.items();
+    let rows = context.store.read::<_, StoreError>(&Scope::Instance, |tx| {
+        instance::organizations_from(tx, from.as_ref(), items + 1)
+    })?;
+    Ok(Page::cut(rows, items, |org| org.id.as_str()))
+}
+
+/// How much there is of the organization.
+pub(crate) fn footprint(acting: &Acting<'_>) -> Result<OrgFootprint, OrgError> {
+    let now = acting.context.now();
+    acting.read(Action::SeeOrg, |tx| orgs::footprint(tx, now)?.ok_or(OrgError::NotFound))
+}
+
+/// The type of the event.
+const UPDATED: &str = "org.updated";
+
+/// Changes the organization. What changes nothing leaves nothing behind, no entry either.
+pub(crate) fn update(acting: &Acting<'_>, changes: OrgChanges) -> Result<Org, OrgError> {
+    let Acting { context, organization, .. } = *acting;
+    let changes = changes.build()?;
+    let action = changes.action();
+    let known = acting.read(action, |tx| orgs::get(tx)?.ok_or(OrgError::NotFound))?;
+    let key = match changes.name() {
+        Some(_) if known.status != OrgStatus::Deleted => {
+            Some(disclosures_key(context, organization)?)
+        }
+        _ => None,
+    };
+    let now = context.now();
+    let outcome = acting.write("update organization", action, |tx| {
+        let old = locked(tx)?;
+        if old.status == OrgStatus::Deleted {
+            return stays(acting, tx, UPDATED, OrgStays::Deleted);
+        }
+        let (new, changed) = changes.apply(&old, now);
+        if changed.is_empty() {
+            return Ok(Ok(old));
+        }
+        orgs::update(tx, &new)?;
+        let mut event = updated(acting, &new, &changed);
+        if let (Some(key), true) = (&key, new.name != old.name) {
+            event = event.personal(key, [("name", new.name.as_str())]);
+        }
+        acting.journal(tx, &event)?;
+        Ok::<_, OrgError>(Ok(new))
+    })?;
+    Ok(outcome?)
+}
+
+/// Tells what changed, and to what, but for the name.
+fn updated<'a>(acting: &Acting<'a>, new: &'a Org, changed: &[&'static str]) -> Event<'a> {
+    let names = changed.iter().map(|name| (*name).into()).collect();
+    let mut event =
+        acting.event(UPDATED).target(new.id.as_str()).with("changed", Datum::List(names));
+    for name in changed {
+        event = match *name {
+            "planTier" => event.with(name, new.plan_tier.as_str()),
+            "maxAgents" => event.with(name, new.max_agents),
+            "maxTokensPerMonth" => event.with(name, new.max_tokens_per_month),
+            "rateLimitPerMinute" => event.with(name, new.rate_limit_per_minute),
+            "tokenLifeSecondsMax" => match new.token_life_seconds_max {
+                Some(seconds) => event.with(name, seconds),
+                None => event,
+            },
+            _ => event,
+        };
+    }
+    event
+}
+
+/// Suspends, activates or deletes the organization. Each ends all tokens issued before.
+pub(crate) fn change_status(
+    acting: &Acting<'_>,
+    transition: OrgTransition,
+) -> Result<Org, OrgError> {
+    let now = acting.context.now();
+    let (name, event_type) = match transition {
+        OrgTransition::Suspend => ("suspend organization", "org.suspended"),
+        OrgTransition::Activate => ("activate organization", "org.activated"),
+        OrgTransition::Delete => ("delete organization", "org.deleted"),
+    };
+    let outcome = acting.write(name, Action::ManageOrgs, |tx| {
+        let old = locked(tx)?;
+        match transition.decide(&old) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(old)),
+            Err(reason) => return stays(acting, tx, event_type, reason),
+        }
+        let new = transition.apply(&old, now);
+        orgs::update(tx, &new)?;
+        orgs::end_tokens(tx, now.plus(limits::TOKENS_END_MARGIN))?;
+        let mut event = acting.event(event_type).target(new.id.as_str());
+        if transition == OrgTransition::Delete {
+            agents::forget_persons(tx)?;
+            let destroyed = orgs::destroy_data_keys(tx)?;
+            event = event.with("dataKeysDestroyed", i64::try_from(destroyed).unwrap_or(i64::MAX));
+        }
+        acting.journal(tx, &event)?;
+        Ok::<_, OrgError>(Ok(new))
+    })?;
+    if matches!(&outcome, Ok(org) if org.status == OrgStatus::Deleted) {
+        acting.context.forget_organization(acting.organization);
+    }
+    Ok(outcome?)
+}
+
+/// The organization, which nobody else changes until this transaction ends.
+fn locked(tx: &mut dyn Tx) -> Result<Org, OrgError> {
+    if !orgs::lock(tx)? {
+        return Err(OrgError::NotFound);
+    }
+    orgs::get(tx)?.ok_or(OrgError::NotFound)
+}
+
+/// Tells the log that the organization stays as it is.
+fn stays(
+    acting: &Acting<'_>,
+    tx: &mut dyn Tx,
+    event_type: &'static str,
+    stays: OrgStays,
+) -> Result<Result<Org, OrgStays>, OrgError> {
+    let event = acting.refused(event_type, reason(stays.code()));
+    acting.journal(tx, &event.target(acting.organization.as_str()))?;
+    Ok(Err(stays))
 }

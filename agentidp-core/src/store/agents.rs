@@ -94,6 +94,14 @@ pub(crate) fn touch(tx: &mut dyn Tx, id: &AgentId, now: Timestamp) -> Result<(),
     tx.execute(TOUCH, &params).map(|_| ())
 }
 
+const FORGET_PERSONS: &str = "UPDATE agents SET name = agent_id, description = NULL, owner = NULL
+    WHERE organization_id = ?1";
+
+/// Forgets who the organization's agents were named after and who answered for them.
+pub(crate) fn forget_persons(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    tx.execute(FORGET_PERSONS, &[]).map(|_| ())
+}
+
 /// A key of an agent whose private half is held here.
 pub(crate) struct CustodialKeyRow<'a> {
     pub(crate) agent_id: &'a AgentId,

@@ -1,13 +1,15 @@
 //! The only statements that cross organizations, each under a row policy of its own: the directory
-//! from public ids to tenants, the sequencer's, and the purge of revoked tokens.
+//! from public ids to tenants, the list of organizations, the sequencer's, and the purge of revoked
+//! tokens.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::audit::{Frontier, Hash};
 use crate::base::{OrgId, Timestamp};
+use crate::model::Org;
 
-use super::{Row, StoreError, Tx, Value};
+use super::{Row, StoreError, Tx, Value, orgs};
 
 /// What a public id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,22 @@ pub(crate) fn organization_of(
 ) -> Result<Option<OrgId>, StoreError> {
     let params = [Value::Text(kind.as_str()), Value::Text(public_id)];
     tx.row(ORGANIZATION_OF, &params, |row| row.parsed(0, |text| OrgId::parse(text).ok()))
+}
+
+const ORGANIZATIONS_FROM: &str = "SELECT organization_id, slug, name, plan_tier, max_agents,
+        max_tokens_per_month, rate_limit_per_minute, status, version, created_at, updated_at,
+        token_life_seconds_max
+    FROM organizations WHERE organization_id >= ?1 ORDER BY organization_id LIMIT ?2";
+
+/// The organizations from that id on, in the order of their ids, at most `limit` of them.
+pub(crate) fn organizations_from(
+    tx: &mut dyn Tx,
+    from: Option<&OrgId>,
+    limit: usize,
+) -> Result<Vec<Org>, StoreError> {
+    let from = from.map_or("", OrgId::as_str);
+    let params = [Value::Text(from), Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+    tx.rows(ORGANIZATIONS_FROM, &params, orgs::read)
 }
 
 const ORGANIZATIONS_AFTER: &str =

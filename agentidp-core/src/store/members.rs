@@ -1,9 +1,9 @@
 //! Members of an organization, and how an acting agent stands in it.
 
 use crate::base::{AgentId, Jti, Timestamp};
-use crate::model::{AgentStatus, OrgStatus, Role, Standing};
+use crate::model::{AgentStatus, Member, OrgStatus, Role, Standing};
 
-use super::{StoreError, Tx, Value};
+use super::{Row, StoreError, Tx, Value};
 
 const STANDING: &str = "SELECT a.organization_id, a.status, o.status, m.role,
         a.tokens_not_before, o.tokens_not_before, r.jti
@@ -31,4 +31,67 @@ pub(crate) fn standing(
             token_revoked: !row.is_null(6)?,
         })
     })
+}
+
+const GET: &str = "SELECT organization_id, agent_id, role, created_at, updated_at
+    FROM members WHERE organization_id = ?1 AND agent_id = ?2";
+
+/// The agent's membership, if it has one.
+pub(crate) fn get(tx: &mut dyn Tx, agent: &AgentId) -> Result<Option<Member>, StoreError> {
+    tx.tenant_row(GET, &[Value::Text(agent.as_str())], read)
+}
+
+const FROM: &str = "SELECT organization_id, agent_id, role, created_at, updated_at
+    FROM members WHERE organization_id = ?1 AND agent_id >= ?2 ORDER BY agent_id LIMIT ?3";
+
+/// The members from that agent on, in the order of their ids, at most `limit` of them.
+pub(crate) fn from(
+    tx: &mut dyn Tx,
+    agent: Option<&AgentId>,
+    limit: usize,
+) -> Result<Vec<Member>, StoreError> {
+    let from = agent.map_or("", AgentId::as_str);
+    let params = [Value::Text(from), Value::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+    tx.tenant_rows(FROM, &params, read)
+}
+
+fn read(row: &dyn Row) -> Result<Member, StoreError> {
+    Ok(Member {
+        agent_id: row.parsed(1, |text| AgentId::parse(text).ok())?,
+        role: row.parsed(2, Role::parse)?,
+        created_at: Timestamp::from_micros(row.int(3)?),
+        updated_at: Timestamp::from_micros(row.int(4)?),
+    })
+}
+
+const OWNERS: &str = "SELECT organization_id FROM members
+    WHERE organization_id = ?1 AND role = 'owner' LIMIT 2";
+
+/// How many owners the organization has; two stand for more. Whoever decides on it holds the
+/// organization's lock, or two owners could remove each other.
+pub(crate) fn owners(tx: &mut dyn Tx) -> Result<usize, StoreError> {
+    Ok(tx.tenant_rows(OWNERS, &[], |_| Ok(()))?.len())
+}
+
+const PUT: &str = "INSERT INTO members (organization_id, agent_id, role, created_at, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (organization_id, agent_id) DO UPDATE
+        SET role = excluded.role, updated_at = excluded.updated_at";
+
+/// Stores a membership, new or changed.
+pub(crate) fn put(tx: &mut dyn Tx, member: &Member) -> Result<(), StoreError> {
+    let params = [
+        Value::Text(member.agent_id.as_str()),
+        Value::Text(member.role.as_str()),
+        Value::Int(member.created_at.as_micros()),
+        Value::Int(member.updated_at.as_micros()),
+    ];
+    tx.execute(PUT, &params).map(|_| ())
+}
+
+const REMOVE: &str = "DELETE FROM members WHERE organization_id = ?1 AND agent_id = ?2";
+
+/// Ends a membership.
+pub(crate) fn remove(tx: &mut dyn Tx, agent: &AgentId) -> Result<(), StoreError> {
+    tx.execute(REMOVE, &[Value::Text(agent.as_str())]).map(|_| ())
 }

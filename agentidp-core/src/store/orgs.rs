@@ -1,7 +1,7 @@
 //! Organizations and their data keys.
 
-use crate::base::{DataKeyId, OrgId, Timestamp};
-use crate::model::{Org, OrgStatus, PlanTier, Slug};
+use crate::base::{DataKeyId, Month, OrgId, Timestamp};
+use crate::model::{Org, OrgFootprint, OrgStatus, PlanTier, Slug};
 
 use super::instance::PublicIdKind;
 use super::{Row, StoreError, Tx, Value};
@@ -42,7 +42,7 @@ pub(crate) fn insert(tx: &mut dyn Tx, org: &Org) -> Result<(), StoreError> {
 }
 
 const GET: &str = "SELECT organization_id, slug, name, plan_tier, max_agents, max_tokens_per_month,
-        rate_limit_per_minute, status, version, created_at, updated_at
+        rate_limit_per_minute, status, version, created_at, updated_at, token_life_seconds_max
     FROM organizations WHERE organization_id = ?1";
 
 /// The organization of the scope.
@@ -50,7 +50,7 @@ pub(crate) fn get(tx: &mut dyn Tx) -> Result<Option<Org>, StoreError> {
     tx.tenant_row(GET, &[], read)
 }
 
-fn read(row: &dyn Row) -> Result<Org, StoreError> {
+pub(super) fn read(row: &dyn Row) -> Result<Org, StoreError> {
     Ok(Org {
         id: row.parsed(0, |text| OrgId::parse(text).ok())?,
         slug: Slug::stored(row.text(1)?),
@@ -63,6 +63,75 @@ fn read(row: &dyn Row) -> Result<Org, StoreError> {
         version: row.int(8)?,
         created_at: Timestamp::from_micros(row.int(9)?),
         updated_at: Timestamp::from_micros(row.int(10)?),
+        token_life_seconds_max: row.int_or_null(11)?,
+    })
+}
+
+const IS_DELETED: &str = "SELECT organization_id FROM organizations
+    WHERE organization_id = ?1 AND status = 'deleted'";
+
+/// Whether the organization of the scope was deleted.
+pub(crate) fn is_deleted(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    Ok(tx.tenant_row(IS_DELETED, &[], |_| Ok(()))?.is_some())
+}
+
+const LOCK: &str = "UPDATE organizations SET version = version WHERE organization_id = ?1";
+
+/// Makes others that change the organization or its members wait for this transaction. `false` when
+/// there is no such organization.
+pub(crate) fn lock(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    Ok(tx.execute(LOCK, &[])? == 1)
+}
+
+const UPDATE: &str = "UPDATE organizations
+    SET name = ?2, plan_tier = ?3, max_agents = ?4, max_tokens_per_month = ?5,
+        rate_limit_per_minute = ?6, token_life_seconds_max = ?7, status = ?8, version = ?9,
+        updated_at = ?10
+    WHERE organization_id = ?1";
+
+/// Stores what may change of an organization that this transaction holds the lock of.
+pub(crate) fn update(tx: &mut dyn Tx, org: &Org) -> Result<(), StoreError> {
+    let params = [
+        Value::Text(&org.name),
+        Value::Text(org.plan_tier.as_str()),
+        Value::Int(org.max_agents),
+        Value::Int(org.max_tokens_per_month),
+        Value::Int(org.rate_limit_per_minute),
+        Value::int_or_null(org.token_life_seconds_max),
+        Value::Text(org.status.as_str()),
+        Value::Int(org.version),
+        Value::Int(org.updated_at.as_micros()),
+    ];
+    tx.execute(UPDATE, &params).map(|_| ())
+}
+
+const END_TOKENS: &str = "UPDATE organizations SET tokens_not_before = ?2
+    WHERE organization_id = ?1 AND tokens_not_before < ?2";
+
+/// Voids all tokens of the organization that count as issued at `not_before` or earlier.
+pub(crate) fn end_tokens(tx: &mut dyn Tx, not_before: Timestamp) -> Result<(), StoreError> {
+    tx.execute(END_TOKENS, &[Value::Int(not_before.as_micros())]).map(|_| ())
+}
+
+const FOOTPRINT: &str = "SELECT o.organization_id, o.agents_live,
+        (SELECT COUNT(*) FROM credentials c
+         WHERE c.organization_id = ?1 AND c.status = 'active'
+            AND (c.expires_at IS NULL OR c.expires_at > ?2)),
+        (SELECT u.issued FROM token_usage u WHERE u.organization_id = ?1 AND u.month = ?3)
+    FROM organizations o WHERE o.organization_id = ?1";
+
+/// How much there is of the organization.
+pub(crate) fn footprint(
+    tx: &mut dyn Tx,
+    now: Timestamp,
+) -> Result<Option<OrgFootprint>, StoreError> {
+    let params = [Value::Int(now.as_micros()), Value::Int(Month::of(now).as_int())];
+    tx.tenant_row(FOOTPRINT, &params, |row| {
+        Ok(OrgFootprint {
+            agents: row.int(1)?,
+            credentials: row.int(2)?,
+            tokens_this_month: row.int_or_null(3)?.unwrap_or(0),
+        })
     })
 }
 
@@ -135,4 +204,12 @@ pub(crate) fn data_keys(tx: &mut dyn Tx) -> Result<Vec<DataKeyRow>, StoreError> 
             wrapped_key: row.blob(4)?.to_vec(),
         })
     })
+}
+
+const DESTROY_DATA_KEYS: &str = "UPDATE data_keys SET state = 'destroyed', wrapped_key = ?2
+    WHERE organization_id = ?1 AND state <> 'destroyed'";
+
+/// Destroys the organization's data keys, and so all that they sealed; how many there were.
+pub(crate) fn destroy_data_keys(tx: &mut dyn Tx) -> Result<u64, StoreError> {
+    tx.execute(DESTROY_DATA_KEYS, &[Value::Blob(&[])])
 }

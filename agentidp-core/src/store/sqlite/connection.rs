@@ -112,10 +112,12 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
             .map_err(|error| failure::opening(&error))?;
     }
     // Without recursive_triggers a REPLACE would delete the row in its way unseen by any trigger.
+    // Without secure_delete a data key that was destroyed would stay in the unused part of its page;
+    // FAST wipes pages that are written anyway, and no others.
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_spill = OFF;
-             PRAGMA recursive_triggers = ON;",
+             PRAGMA recursive_triggers = ON; PRAGMA secure_delete = FAST;",
         )
         .and_then(|()| connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES))
         .map_err(|error| failure::opening(&error))?;

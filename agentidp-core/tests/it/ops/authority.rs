@@ -18,7 +18,7 @@ super::on_every_engine!(
 );
 
 /// The handle of a new agent of `organization` with `scopes`, for which it gets a token.
-fn bearer(test: &TestIdp, organization: &OrgId, scopes: &[&str]) -> Idp {
+pub(super) fn bearer(test: &TestIdp, organization: &OrgId, scopes: &[&str]) -> Idp {
     let org = test.idp.org(organization);
     let mut agent = NewAgent::new("manager");
     for scope in scopes {
