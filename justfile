@@ -15,6 +15,10 @@ check:
 test:
     scripts/test
 
+# Writes what is generated into docs: run it when `scripts/test` says that they differ.
+docs:
+    UPDATE_DOCS=1 cargo nextest run --workspace the_document_is_the_table
+
 # Long proofs: kill, fuzz, bench, coverage, or all of them.
 soak *parts:
     scripts/soak {{parts}}

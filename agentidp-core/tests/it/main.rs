@@ -6,6 +6,8 @@
 #[cfg(feature = "sqlite")]
 mod async_idp;
 #[cfg(test)]
+mod authority_page;
+#[cfg(test)]
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod common;
 #[cfg(test)]
