@@ -129,6 +129,13 @@ impl Fields {
         }
     }
 
+    /// These fields and then those.
+    #[must_use]
+    pub(crate) fn and(mut self, those: Fields) -> Fields {
+        self.0.extend(those.0);
+        self
+    }
+
     /// A line for each field, the values below one another.
     pub(crate) fn lines(&self) -> String {
         let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

@@ -20,6 +20,24 @@ pub(crate) struct Confirm {
 }
 
 impl Confirm {
+    /// As [`given`](Self::given); a dry run also answers `details`, such as what would go with it.
+    ///
+    /// # Errors
+    /// As [`given`](Self::given).
+    pub(crate) fn given_with(
+        &self,
+        action: &str,
+        details: Fields,
+        output: &Output,
+    ) -> Result<bool, Failure> {
+        if self.dry_run {
+            let would = Fields::default().with("dryRun", true).with("would", action);
+            output.fields(&would.and(details))?;
+            return Ok(false);
+        }
+        self.given(action, output)
+    }
+
     /// Whether to go on. `action` completes "would ..", such as "delete the organization `acme`";
     /// what it names has been looked up, so that a dry run fails where the deed would.
     ///
@@ -29,8 +47,7 @@ impl Confirm {
     /// [`Failure`] when the person said no, or nobody can be asked.
     pub(crate) fn given(&self, action: &str, output: &Output) -> Result<bool, Failure> {
         if self.dry_run {
-            output.fields(&Fields::default().with("dryRun", true).with("would", action))?;
-            return Ok(false);
+            return self.given_with(action, Fields::default(), output);
         }
         if self.yes {
             return Ok(true);

@@ -3,7 +3,6 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod completions;
-#[cfg_attr(not(test), expect(dead_code, reason = "the first verb that destroys removes this line"))]
 mod confirm;
 pub(crate) mod credential;
 pub(crate) mod db;
@@ -15,8 +14,10 @@ pub(crate) mod key;
 pub(crate) mod man;
 pub(crate) mod org;
 mod org_flag;
+mod page_flags;
 pub(crate) mod quickstart;
 pub(crate) mod token;
 
 pub(crate) use dispatch::run;
 use org_flag::{OrgFlag, agent_id};
+use page_flags::PageFlags;

@@ -1,5 +1,10 @@
 //! `agentidp org`.
 
+mod list;
+mod member;
+mod status;
+mod update;
+
 use agentidp_core::{NewOrg, Org, PlanTier};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -15,6 +20,19 @@ pub(crate) enum Verb {
     Create(Create),
     /// Show an organization.
     Show(Show),
+    /// List the organizations, a page at a time, the oldest first.
+    List(list::List),
+    /// Change an organization's name, plan or limits.
+    Update(update::Update),
+    /// Suspend an organization: its tokens are void and none are issued.
+    Suspend(status::Named),
+    /// Activate a suspended organization again.
+    Activate(status::Named),
+    /// Delete an organization for good: its keys, secrets and names are gone, its trail stays.
+    Delete(status::Delete),
+    /// Members of an organization: agents that may manage it.
+    #[command(subcommand)]
+    Member(member::Verb),
 }
 
 /// A new organization.
@@ -65,6 +83,16 @@ enum Plan {
     Enterprise,
 }
 
+impl From<Plan> for PlanTier {
+    fn from(plan: Plan) -> PlanTier {
+        match plan {
+            Plan::Free => PlanTier::Free,
+            Plan::Pro => PlanTier::Pro,
+            Plan::Enterprise => PlanTier::Enterprise,
+        }
+    }
+}
+
 /// Runs the verb.
 ///
 /// # Errors
@@ -74,17 +102,22 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
     let org = match verb {
         Verb::Create(create) => idp.create_org(create.new_org())?,
         Verb::Show(show) => idp.find_org(&show.org)?,
+        Verb::List(list) => return list::run(list, &idp, output),
+        Verb::Update(update) => update::run(update, &idp)?,
+        Verb::Suspend(named) => status::suspend(named, &idp)?,
+        Verb::Activate(named) => status::activate(named, &idp)?,
+        Verb::Delete(delete) => match status::delete(delete, &idp, output)? {
+            Some(org) => org,
+            None => return Ok(()),
+        },
+        Verb::Member(verb) => return member::run(verb, &idp, output),
     };
     output.fields(&fields(&org))
 }
 
 impl Create {
     fn new_org(&self) -> NewOrg {
-        let mut org = NewOrg::new(&self.slug).plan(match self.plan {
-            Plan::Free => PlanTier::Free,
-            Plan::Pro => PlanTier::Pro,
-            Plan::Enterprise => PlanTier::Enterprise,
-        });
+        let mut org = NewOrg::new(&self.slug).plan(self.plan.into());
         if let Some(name) = &self.name {
             org = org.name(name);
         }
@@ -110,6 +143,7 @@ fn fields(org: &Org) -> Fields {
         .with("maxAgents", org.max_agents)
         .with("maxTokensPerMonth", org.max_tokens_per_month)
         .with("rateLimitPerMinute", org.rate_limit_per_minute)
+        .maybe("tokenLifeSecondsMax", org.token_life_seconds_max)
         .with("status", org.status)
         .with("createdAt", org.created_at)
         .with("updatedAt", org.updated_at)

@@ -35,7 +35,9 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(main_job, refusals, usage, homes, kek, databases, settings, doctor, token_end);
+transcripts!(
+    main_job, orgs, members, refusals, usage, homes, kek, databases, settings, doctor, token_end,
+);
 
 fn directory() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
