@@ -59,11 +59,15 @@ error_codes! {
     SlugReserved = "slug_reserved", 400, None, 1, "choose another slug";
     /// The organization or agent is not active.
     NotActive = "not_active", 409, None, 1, "activate it again first; what was deleted or decommissioned stays so";
+    /// The agent is decommissioned.
+    Decommissioned = "decommissioned", 409, None, 1, "register another agent: this one is gone for good";
     /// A limit of the organization or of the library is reached.
     LimitReached = "limit_reached", 409, None, 1, "remove what is no longer needed, or raise the limit";
     /// The organization has issued as many tokens in this calendar month (UTC) as it may. Unlike a rate
     /// limit, it does not pass in a minute.
     QuotaExceeded = "quota_exceeded", 429, Some("quota_exceeded"), 1, "wait for the next month (UTC), or raise the organization's limit of tokens";
+    /// There is one already, of that id or of that key.
+    AlreadyExists = "already_exists", 409, None, 1, "use the one that is there, or choose another";
     /// What the decision was made on changed before it could be written.
     Conflict = "conflict", 409, None, 1, "read it again and repeat";
     /// The access token lacks a scope, or its bearer would grant one that it does not hold.

@@ -34,10 +34,12 @@ pub use idp::{
     AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
 };
 pub use model::{
-    Action, Agent, AgentInfo, AgentStatus, Credential, CredentialStatus, Denied, HealthCheck,
-    HealthStatus, Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, Member,
-    MemberStays, NewAgent, NewCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus,
-    OrgStays, PlanTier, RevocationRequest, Role, TokenRequest, TokenResponse, TokenUsage,
+    Action, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState, AgentStatus,
+    Credential, CredentialKind, CredentialStatus, Custody, Denied, HealthCheck, HealthStatus,
+    Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, Member, MemberStays,
+    NewAgent, NewCredential, NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus,
+    OrgStays, PlanTier, RevocationRequest, RevokeTokens, Role, TokenRequest, TokenResponse,
+    TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

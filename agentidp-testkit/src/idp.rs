@@ -136,6 +136,10 @@ impl TestIdp {
             assert_eq!(stray, 0, "deliveries without an entry in {organization}");
             let pending = self.count(&organization, PENDING);
             assert_eq!(pending, 0, "entries without a number in {organization}");
+            let uncounted = self.count(&organization, UNCOUNTED_AGENTS);
+            assert_eq!(uncounted, 0, "agents that agents_live of {organization} does not count");
+            let kept = self.count(&organization, KEPT_BEYOND_THE_END);
+            assert_eq!(kept, 0, "secrets of what is over in {organization}");
         }
         if let Some(stored) = self.stored() {
             let canaries = self.canaries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,7 +172,8 @@ impl TestIdp {
         all
     }
 
-    fn count(&self, organization: &OrgId, sql: &'static str) -> i64 {
+    /// The number that a statement on one organization's rows answers with.
+    pub fn count(&self, organization: &OrgId, sql: &'static str) -> i64 {
         let store: &dyn Store = &*self.store;
         let mut count = 0;
         let scope = Scope::Org(organization.clone());
@@ -191,3 +196,16 @@ const STRAY_DELIVERIES: &str = "SELECT COUNT(*) FROM outbox o
         WHERE l.organization_id = o.organization_id AND l.event_id = o.event_id)";
 
 const PENDING: &str = "SELECT COUNT(*) FROM audit_pending WHERE organization_id = ?1";
+
+const UNCOUNTED_AGENTS: &str = "SELECT COUNT(*) - (
+        SELECT agents_live FROM organizations WHERE organization_id = ?1)
+    FROM agents WHERE organization_id = ?1 AND status <> 'decommissioned'";
+
+const KEPT_BEYOND_THE_END: &str = "SELECT (
+        SELECT COUNT(*) FROM agent_keys WHERE organization_id = ?1
+            AND state <> 'current' AND sealed_private_key IS NOT NULL)
+    + (SELECT COUNT(*) FROM credentials WHERE organization_id = ?1
+            AND status <> 'active' AND sealed_secret_mac IS NOT NULL)
+    + (SELECT COUNT(*) FROM credentials c
+        JOIN agents a ON a.organization_id = c.organization_id AND a.agent_id = c.agent_id
+        WHERE c.organization_id = ?1 AND c.status = 'active' AND a.status = 'decommissioned')";

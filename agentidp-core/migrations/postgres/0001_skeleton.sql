@@ -73,6 +73,8 @@ CREATE TABLE agents (
 
 CREATE INDEX agents_by_status ON agents (organization_id, status, agent_id);
 
+CREATE INDEX agents_by_owner ON agents (organization_id, owner, agent_id) WHERE owner IS NOT NULL;
+
 -- Agents that may do in their organization what no scope allows: manage its members and its settings.
 CREATE TABLE members (
     organization_id TEXT COLLATE "C" NOT NULL,
@@ -120,7 +122,8 @@ CREATE TABLE agent_keys (
 );
 
 -- A secret is kept as a sealed MAC: of the secret itself, or of the SHA-256 that an installation which
--- was imported had kept of it. A public key is kept as it is.
+-- was imported had kept of it. A public key is kept as it is. Those of an agent lie together, since
+-- whoever decides on a token reads them all.
 CREATE TABLE credentials (
     organization_id TEXT COLLATE "C" NOT NULL,
     credential_id TEXT COLLATE "C" NOT NULL,
@@ -134,11 +137,11 @@ CREATE TABLE credentials (
     public_jwk TEXT COLLATE "C",
     expires_at BIGINT,
     created_at BIGINT NOT NULL,
-    PRIMARY KEY (organization_id, credential_id),
+    PRIMARY KEY (organization_id, agent_id, credential_id),
     FOREIGN KEY (organization_id, agent_id) REFERENCES agents (organization_id, agent_id)
 );
 
-CREATE INDEX credentials_of_agent ON credentials (organization_id, agent_id, credential_id);
+CREATE UNIQUE INDEX credentials_by_id ON credentials (organization_id, credential_id);
 
 -- The instance's own keys: tokens, documents, the audit log. Private halves sealed under `system`.
 CREATE TABLE signing_keys (

@@ -35,6 +35,8 @@ pub const PURGE_BATCH_MAX: u64 = 500;
 pub const PURGE_BATCHES_MAX: usize = 1000;
 /// Longest life of a token that is accepted, in seconds.
 pub const TOKEN_LIFE_SECONDS_MAX: i64 = 24 * 3600;
+/// Shortest limit that an agent's tokens may be given, in seconds: below, clocks decide.
+pub const TOKEN_LIFE_SECONDS_MIN: i64 = 60;
 /// Longest name of an organization or agent, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 /// Longest description, in characters.
@@ -47,6 +49,10 @@ pub const SCOPES_MAX: usize = 64;
 pub const SCOPE_CHARS_MAX: usize = 128;
 /// Most audiences of an agent.
 pub const AUDIENCES_MAX: usize = 16;
+/// Most capabilities of an agent.
+pub const CAPABILITIES_MAX: usize = 64;
+/// Longest name of a capability, in characters.
+pub const CAPABILITY_CHARS_MAX: usize = 128;
 /// Longest URL stored, in bytes.
 pub const URL_BYTES_MAX: usize = 2048;
 /// Largest limit that an organization may be given: the largest integer that every reader of JSON has
@@ -54,6 +60,12 @@ pub const URL_BYTES_MAX: usize = 2048;
 pub const ORG_LIMIT_MAX: i64 = (1 << 53) - 1;
 /// Most live secrets of an agent: enough to rotate, too few to lose sight of.
 pub const LIVE_SECRETS_MAX: usize = 5;
+/// Most live public keys that an agent may prove itself by.
+pub const LIVE_PUBLIC_KEYS_MAX: usize = 10;
+/// Most keys of an agent that are published at once.
+pub const AGENT_KEYS_MAX: usize = 10;
+/// Longest time for which an old secret or key stays beside the one that replaces it.
+pub const OVERLAP_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Most items of one page.
 pub const PAGE_ITEMS_MAX: usize = 500;
 /// Items of a page when nobody asks.

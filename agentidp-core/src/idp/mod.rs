@@ -1,7 +1,9 @@
 //! Floor 6: the library's front door.
 
+mod agents;
 mod async_idp;
 mod config;
+mod credentials;
 mod error;
 mod examine;
 mod handle;

@@ -56,6 +56,31 @@ impl Jwk {
         Jwk::from_members(&parse_strict_object(bytes, JWK_BYTES_MAX)?)
     }
 
+    /// Reads one key that somebody hands in as a JWK or as PEM, and names it by its thumbprint. The name
+    /// that a JWK gives itself is not kept: two keys could have the same.
+    ///
+    /// ```
+    /// use agentidp_core::jose::Jwk;
+    /// let pem = "-----BEGIN PUBLIC KEY-----\n\
+    ///            MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+    ///            -----END PUBLIC KEY-----\n";
+    /// let jwk = r#"{"kty":"OKP","crv":"Ed25519","kid":"mine",
+    ///     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    /// assert_eq!(Jwk::from_text(pem).unwrap(), Jwk::from_text(jwk).unwrap());
+    /// ```
+    ///
+    /// # Errors
+    /// [`JwkError`] when it is neither, or when the policy of this module refuses it.
+    pub fn from_text(jwk_or_pem: &str) -> Result<Jwk, JwkError> {
+        let text = jwk_or_pem.trim_ascii();
+        let key = if text.starts_with("-----") {
+            PublicKey::from_pem(text)?
+        } else {
+            Jwk::parse(text.as_bytes())?.key
+        };
+        Ok(Jwk::new(key))
+    }
+
     /// Reads one key from the members of a JSON object that was read strictly.
     ///
     /// # Errors
@@ -247,5 +272,36 @@ fn optional_string<'a>(
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(JwkError::Member(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::KeyError;
+
+    const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"mine",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+        -----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn a_key_handed_in_is_the_same_in_both_forms_and_named_by_its_thumbprint() {
+        let key = Jwk::from_text(&format!("\n{JWK}\n")).unwrap();
+        assert_eq!(Jwk::from_text(PEM), Ok(key.clone()));
+        assert_eq!(key.kid(), Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+    }
+
+    #[test]
+    fn private_and_symmetric_keys_handed_in_are_refused() {
+        let private = JWK.replace("\"crv\"", "\"d\":\"AAAA\",\"crv\"");
+        assert_eq!(Jwk::from_text(&private), Err(JwkError::Secret));
+        assert_eq!(Jwk::from_text(r#"{"kty":"oct","k":"AAAA"}"#), Err(JwkError::Secret));
+        let pem = PEM.replace("PUBLIC", "PRIVATE");
+        assert!(matches!(Jwk::from_text(&pem), Err(JwkError::Key(KeyError::Pem(_)))));
+        for nothing in ["", "{}", "x", "-----"] {
+            assert!(Jwk::from_text(nothing).is_err(), "{nothing}");
+        }
     }
 }

@@ -1,43 +1,11 @@
 //! Agents: what an organization runs and answers for.
 
 use serde::{Serialize, Serializer};
-use url::Url;
 
-use crate::base::{AgentId, OrgId, Timestamp, limits};
-use crate::error::ErrorCode;
+use crate::base::{AgentId, OrgId, Timestamp};
 
-use super::invalid::check_text;
-use super::{Invalid, ScopeSet};
-
-/// Whether an agent may act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AgentStatus {
-    /// It may.
-    Active,
-    /// It may not, until it is reactivated.
-    Suspended,
-    /// It never will again.
-    Decommissioned,
-}
-
-impl AgentStatus {
-    /// The stored and shown text.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AgentStatus::Active => "active",
-            AgentStatus::Suspended => "suspended",
-            AgentStatus::Decommissioned => "decommissioned",
-        }
-    }
-
-    /// Reads the stored and shown text.
-    pub fn parse(text: &str) -> Option<AgentStatus> {
-        [AgentStatus::Active, AgentStatus::Suspended, AgentStatus::Decommissioned]
-            .into_iter()
-            .find(|status| status.as_str() == text)
-    }
-}
+use super::key_text::KeyText;
+use super::{AgentStatus, Invalid, ScopeSet, agent_rules as rules};
 
 /// An agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -67,13 +35,33 @@ pub struct Agent {
     pub scopes: ScopeSet,
     /// The resources it may ask tokens for.
     pub audiences: Vec<String>,
-    /// When it was registered.
+    /// What it is good at: names of OASF skills.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// Where it is reached itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The longest life of its tokens, in seconds, where it has a limit of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_life_seconds_max: Option<i64>,
+    /// When it was imported, if it was: nothing that lies before is assured by this instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported_at: Option<Timestamp>,
+    /// When it was registered; of an imported agent, as the file told.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
     /// Counts its changes, and those of its credentials.
     #[serde(skip)]
     pub(crate) version: i64,
+}
+
+impl Agent {
+    /// A number that differs after every change of the agent or its credentials. It means nothing
+    /// else; see [`AgentChanges::expected_version`](super::AgentChanges::expected_version).
+    pub fn version(&self) -> i64 {
+        self.version
+    }
 }
 
 fn as_list<S: Serializer>(scopes: &ScopeSet, serializer: S) -> Result<S::Ok, S::Error> {
@@ -93,6 +81,10 @@ pub struct NewAgent {
     owner: Option<String>,
     scopes: Vec<String>,
     audiences: Vec<String>,
+    capabilities: Vec<String>,
+    url: Option<String>,
+    token_life_seconds_max: Option<i64>,
+    public_keys: Vec<KeyText>,
 }
 
 impl NewAgent {
@@ -104,6 +96,10 @@ impl NewAgent {
             owner: None,
             scopes: Vec::new(),
             audiences: Vec::new(),
+            capabilities: Vec::new(),
+            url: None,
+            token_life_seconds_max: None,
+            public_keys: Vec::new(),
         }
     }
 
@@ -135,6 +131,39 @@ impl NewAgent {
         self
     }
 
+    /// One more thing that it is good at: the name of an OASF skill.
+    #[must_use]
+    pub fn capability(mut self, capability: impl Into<String>) -> NewAgent {
+        self.capabilities.push(capability.into());
+        self
+    }
+
+    /// Where it is reached itself: https, or http on `localhost`.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> NewAgent {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// The longest life of its tokens, in seconds, if shorter than that of its organization.
+    #[must_use]
+    pub fn token_life_seconds_max(mut self, seconds: i64) -> NewAgent {
+        self.token_life_seconds_max = Some(seconds);
+        self
+    }
+
+    /// One more public key whose private half the agent holds, as a JWK or as PEM.
+    #[must_use]
+    pub fn public_key(mut self, jwk_or_pem: &str) -> NewAgent {
+        self.public_keys.push(KeyText::new(jwk_or_pem));
+        self
+    }
+
+    /// The public keys, which nobody has read yet.
+    pub(crate) fn public_keys(&self) -> &[KeyText] {
+        &self.public_keys
+    }
+
     /// Checks everything and makes the agent, which is not stored yet.
     pub(crate) fn build(
         self,
@@ -143,60 +172,30 @@ impl NewAgent {
         did: String,
         now: Timestamp,
     ) -> Result<Agent, Invalid> {
-        check_text("name", &self.name, limits::NAME_CHARS_MAX)?;
-        if let Some(description) = &self.description {
-            check_text("description", description, limits::DESCRIPTION_CHARS_MAX)?;
-        }
-        if let Some(owner) = &self.owner {
-            check_text("owner", owner, limits::NAME_CHARS_MAX)?;
-        }
-        let mut audiences: Vec<String> = Vec::new();
-        for audience in self.audiences {
-            check_audience(&audience)?;
-            if !audiences.contains(&audience) {
-                audiences.push(audience);
-            }
-        }
-        if audiences.len() > limits::AUDIENCES_MAX {
-            return Err(Invalid::new("audience", "more than 16"));
-        }
-        let scopes = ScopeSet::of(self.scopes.iter().map(String::as_str))?;
-        let instance = |scope: &str| scope.starts_with(super::token::INSTANCE_ADMINISTRATION);
-        if organization_id != OrgId::system() && scopes.iter().any(instance) {
-            let reason = "`admin:` scopes are for agents of the system organization";
-            return Err(Invalid::new("scope", reason).coded(ErrorCode::InvalidScope));
-        }
+        rules::name(&self.name)?;
+        self.description.as_deref().map_or(Ok(()), rules::description)?;
+        self.owner.as_deref().map_or(Ok(()), rules::owner)?;
+        self.url.as_deref().map_or(Ok(()), rules::url)?;
+        self.token_life_seconds_max.map_or(Ok(()), rules::token_life)?;
         Ok(Agent {
             client_id: id.clone(),
             id,
+            scopes: rules::scopes(&self.scopes, &organization_id)?,
             organization_id,
             did,
             name: self.name,
             description: self.description,
             owner: self.owner,
             status: AgentStatus::Active,
-            scopes,
-            audiences,
+            audiences: rules::audiences(&self.audiences)?,
+            capabilities: rules::capabilities(&self.capabilities)?,
+            url: self.url,
+            token_life_seconds_max: self.token_life_seconds_max,
+            imported_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
         })
-    }
-}
-
-/// RFC 8707 section 2: an absolute URI without a fragment. It is compared byte by byte.
-fn check_audience(audience: &str) -> Result<(), Invalid> {
-    let refuse = |reason: &str| Err(Invalid::new("audience", reason));
-    if audience.len() > limits::URL_BYTES_MAX {
-        return refuse("longer than 2048 bytes");
-    }
-    if !audience.bytes().all(|b| b.is_ascii_graphic()) {
-        return refuse("an absolute URI of printable ASCII is expected");
-    }
-    match Url::parse(audience) {
-        Ok(url) if url.fragment().is_some() => refuse("a fragment is not allowed"),
-        Ok(_) => Ok(()),
-        Err(_) => refuse("an absolute URI is expected"),
     }
 }
 

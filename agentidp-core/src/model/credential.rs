@@ -1,12 +1,17 @@
 //! Credentials: how an agent proves that it is itself.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::base::{AgentId, CredentialId, EntropyError, Rng, SecretString, Timestamp};
+use crate::base::{AgentId, CredentialId, EntropyError, Rng, SecretString, Timestamp, limits};
 use crate::crypto::sha256;
+
+use super::Invalid;
+use super::key_text::KeyText;
 
 /// What every client secret begins with, for those who scan for leaked ones.
 const PREFIX: &str = "aidp_";
@@ -105,6 +110,55 @@ impl CredentialStatus {
     }
 }
 
+/// What an agent proves itself by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// A secret that it presents.
+    Secret,
+    /// A key by whose private half it signs (`private_key_jwt`); never a secret.
+    PublicKey,
+}
+
+impl CredentialKind {
+    /// The stored and shown text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CredentialKind::Secret => "secret",
+            CredentialKind::PublicKey => "public_key",
+        }
+    }
+
+    /// Reads the stored and shown text.
+    pub fn parse(text: &str) -> Option<CredentialKind> {
+        [CredentialKind::Secret, CredentialKind::PublicKey].into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+/// What a secret is kept as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretScheme {
+    /// One of ours: a MAC of the secret, which names its credential.
+    Own,
+    /// One of an installation that was imported: a MAC of the SHA-256 that was kept of it there.
+    Sha256,
+}
+
+impl SecretScheme {
+    /// The stored text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SecretScheme::Own => "own",
+            SecretScheme::Sha256 => "sha256",
+        }
+    }
+
+    /// Reads the stored text.
+    pub fn parse(text: &str) -> Option<SecretScheme> {
+        [SecretScheme::Own, SecretScheme::Sha256].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
 /// A credential, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,6 +168,11 @@ pub struct Credential {
     pub id: CredentialId,
     /// The agent, which is the OAuth client.
     pub client_id: AgentId,
+    /// What the agent proves itself by.
+    pub kind: CredentialKind,
+    /// The name of the key, if it is one: the thumbprint of RFC 7638.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
     /// Whether it may be used.
     pub status: CredentialStatus,
     /// From when it may no longer be used.
@@ -149,15 +208,106 @@ impl IssuedCredential {
 /// A credential to be issued.
 #[derive(Debug, Clone, Default)]
 pub struct NewCredential {
-    pub(crate) expires_in: Option<std::time::Duration>,
+    pub(crate) expires_in: Option<Duration>,
 }
 
 impl NewCredential {
     /// Lets it expire after `life`; it never does unless given.
     #[must_use]
-    pub fn expires_in(mut self, life: std::time::Duration) -> NewCredential {
+    pub fn expires_in(mut self, life: Duration) -> NewCredential {
         self.expires_in = Some(life);
         self
+    }
+
+    /// A key instead of a secret: a public one, as a JWK or as PEM, whose private half the agent
+    /// holds.
+    ///
+    /// ```
+    /// use agentidp_core::NewCredential;
+    /// let key = NewCredential::public_key(
+    ///     r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    /// );
+    /// ```
+    pub fn public_key(jwk_or_pem: &str) -> NewKeyCredential {
+        NewKeyCredential { key: KeyText::new(jwk_or_pem), expires_in: None }
+    }
+}
+
+/// A public key by which an agent is to prove itself.
+#[derive(Debug, Clone)]
+pub struct NewKeyCredential {
+    pub(crate) key: KeyText,
+    pub(crate) expires_in: Option<Duration>,
+}
+
+impl NewKeyCredential {
+    /// Lets it expire after `life`; it never does unless given.
+    #[must_use]
+    pub fn expires_in(mut self, life: Duration) -> NewKeyCredential {
+        self.expires_in = Some(life);
+        self
+    }
+}
+
+/// Whether the tokens that an agent has end with its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokeTokens {
+    /// All of its tokens end: none tells by which credential it was issued.
+    Yes,
+    /// They live on until they expire.
+    No,
+}
+
+/// A credential that expires sooner could not be used once.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+
+/// When a credential that is to live for `life` expires.
+pub(crate) fn expiry_of(
+    life: Option<Duration>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Invalid> {
+    if life.is_some_and(|life| life < SHORTEST_LIFE) {
+        return Err(Invalid::new("expiresIn", "shorter than a second"));
+    }
+    Ok(life.map(|life| now.plus(life)))
+}
+
+/// Checks for how long the old one stays beside the new one.
+pub(crate) fn check_overlap(overlap: Duration) -> Result<(), Invalid> {
+    if overlap > limits::OVERLAP_MAX {
+        return Err(Invalid::new("overlap", "longer than 90 days"));
+    }
+    Ok(())
+}
+
+/// When the old and the new secret of a rotation expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    pub(crate) old_expires_at: Timestamp,
+    pub(crate) new_expires_at: Option<Timestamp>,
+}
+
+impl Credential {
+    /// Whether it may be used at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        let expired = self.expires_at.is_some_and(|expires_at| expires_at <= now);
+        self.status == CredentialStatus::Active && !expired
+    }
+
+    /// What rotating it comes to; `None` when it is over already. The new one lives as long as the
+    /// old one was made to.
+    pub(crate) fn rotation(&self, overlap: Duration, now: Timestamp) -> Option<Rotation> {
+        if !self.is_live(now) {
+            return None;
+        }
+        let end = now.plus(overlap);
+        let old_expires_at = self.expires_at.map_or(end, |expires_at| expires_at.min(end));
+        let life = |expires_at: Timestamp| {
+            let micros = expires_at.as_micros().saturating_sub(self.created_at.as_micros());
+            Duration::from_micros(u64::try_from(micros).unwrap_or(0)).max(SHORTEST_LIFE)
+        };
+        let new_expires_at = self.expires_at.map(|expires_at| now.plus(life(expires_at)));
+        Some(Rotation { old_expires_at, new_expires_at })
     }
 }
 
@@ -190,5 +340,39 @@ mod tests {
         let one = ClientSecret::generate(&id, &SystemRng).unwrap();
         let two = ClientSecret::generate(&id, &SystemRng).unwrap();
         assert_ne!(one.expose(), two.expose());
+    }
+
+    fn credential(expires_at: Option<i64>) -> Credential {
+        Credential {
+            id: CredentialId::from_bytes([1; 16]),
+            client_id: AgentId::nil(),
+            kind: CredentialKind::Secret,
+            kid: None,
+            status: CredentialStatus::Active,
+            expires_at: expires_at.map(Timestamp::from_seconds),
+            created_at: Timestamp::from_seconds(100),
+        }
+    }
+
+    #[test]
+    fn a_rotated_secret_ends_with_the_overlap_or_before_and_the_next_lives_as_long() {
+        let rotation = |expires_at, overlap, now| {
+            let overlap = Duration::from_secs(overlap);
+            let rotation = credential(expires_at).rotation(overlap, Timestamp::from_seconds(now));
+            rotation.map(|r| {
+                (r.old_expires_at.as_seconds(), r.new_expires_at.map(Timestamp::as_seconds))
+            })
+        };
+        assert_eq!(rotation(None, 60, 200), Some((260, None)));
+        assert_eq!(rotation(None, 0, 200), Some((200, None)));
+        assert_eq!(rotation(Some(1100), 60, 200), Some((260, Some(1200))));
+        assert_eq!(rotation(Some(210), 60, 200), Some((210, Some(310))));
+        assert_eq!(rotation(Some(200), 60, 200), None);
+        assert_eq!(rotation(Some(200), 60, 199), Some((200, Some(299))));
+        let mut revoked = credential(None);
+        revoked.status = CredentialStatus::Revoked;
+        assert_eq!(revoked.rotation(Duration::ZERO, Timestamp::from_seconds(0)), None);
+        assert!(check_overlap(limits::OVERLAP_MAX).is_ok());
+        assert!(check_overlap(limits::OVERLAP_MAX + Duration::from_micros(1)).is_err());
     }
 }

@@ -5,27 +5,40 @@
 )]
 
 mod agent;
+mod agent_changes;
+mod agent_key;
+mod agent_rules;
 mod authority;
 mod credential;
 mod health;
 mod introspection;
 mod invalid;
 mod issuer;
+mod key_text;
+mod lifecycle;
 mod member;
 mod org;
 mod org_changes;
 mod scope;
 mod token;
 
-pub use agent::{Agent, AgentStatus, NewAgent};
+pub use agent::{Agent, NewAgent};
+pub use agent_changes::{AgentChanges, AgentFilter, ChangeRefused};
+pub use agent_key::{AgentKey, AgentKeyState, Custody};
 pub use authority::{ActingAgent, Action, Caller, Denied, Leave, Role, Standing, permit};
-pub use credential::{ClientSecret, Credential, CredentialStatus, IssuedCredential, NewCredential};
+pub use credential::{
+    ClientSecret, Credential, CredentialKind, CredentialStatus, IssuedCredential, NewCredential,
+    NewKeyCredential, RevokeTokens, SecretScheme,
+};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use credential::{Rotation, check_overlap, expiry_of};
 pub use health::{HealthCheck, HealthStatus};
 pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use introspection::{Asker, AskingAgent, ClientProof, Subject};
 pub use invalid::Invalid;
 pub use issuer::Issuer;
+pub use lifecycle::{AgentStatus, Step, Transition};
 pub use member::{Member, MemberStays};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use member::{MemberChange, holds_role};

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use crate::base::OrgId;
-use crate::model::{ActingAgent, Action, Caller, Denied, permit};
+use crate::model::{ActingAgent, Action, Caller, Denied, ScopeSet, permit};
 use crate::store::{Scope, StoreError, Tx, members, orgs};
 
 use super::context::Context;
@@ -111,13 +111,29 @@ impl<'a> Acting<'a> {
             .store
             .read(&home, |tx| members::standing(tx, &agent.agent_id, &agent.jti))
             .map_err(Fault::from)?;
-        permit(agent, standing, self.organization, action).or_else(|denied| {
-            let event = Event::refused(DENIED, reason(denied.code()))
-                .actor(agent.agent_id.as_str())
-                .with("action", action.as_str());
-            refuse(self.context, &agent.organization_id, &event)?;
-            Err(denied.into())
-        })
+        permit(agent, standing, self.organization, action)
+            .or_else(|denied| self.deny(agent, action, denied))
+    }
+
+    /// Asks whether the caller holds `scopes`, which it would grant by `action`, and tells the log of
+    /// its organization where it does not.
+    pub(super) fn ask_holds<E>(&self, action: Action, scopes: &ScopeSet) -> Result<(), E>
+    where
+        E: From<Denied> + From<Fault>,
+    {
+        let Some(agent) = self.caller.agent() else { return Ok(()) };
+        self.caller.holds(scopes).or_else(|denied| self.deny(agent, action, denied))
+    }
+
+    fn deny<E>(&self, agent: &ActingAgent, action: Action, denied: Denied) -> Result<(), E>
+    where
+        E: From<Denied> + From<Fault>,
+    {
+        let event = Event::refused(DENIED, reason(denied.code()))
+            .actor(agent.agent_id.as_str())
+            .with("action", action.as_str());
+        refuse(self.context, &agent.organization_id, &event)?;
+        Err(denied.into())
     }
 
     /// Something that happened, done by the caller.

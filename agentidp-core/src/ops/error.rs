@@ -6,7 +6,7 @@ use crate::canon::CanonError;
 use crate::crypto::{CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
 use crate::jose::{JwkError, VerifyError};
-use crate::model::{Denied, Invalid, MemberStays, OrgStays, Refusal};
+use crate::model::{ChangeRefused, Denied, Invalid, MemberStays, OrgStays, Refusal};
 use crate::store::StoreError;
 
 /// A failure below the verbs: the database, a key, randomness.
@@ -174,12 +174,54 @@ pub enum AgentError {
     /// The organization has as many agents as it may.
     #[error("the organization has its {0} agents already")]
     LimitReached(i64),
+    /// The agent has as many published keys as it may.
+    #[error("the agent has its {0} published keys already")]
+    KeysFull(usize),
+    /// The agent is not active.
+    #[error("the agent is not active")]
+    NotActive,
+    /// The agent is decommissioned.
+    #[error("the agent is decommissioned, which is for good")]
+    Decommissioned,
+    /// It must stay a member of its organization, and so an agent.
+    #[error(transparent)]
+    Member(#[from] MemberStays),
+    /// The agent is not at the version that the caller expects.
+    #[error("the agent is at version {found} and no longer at {expected}")]
+    VersionConflict {
+        /// The version that the caller read.
+        expected: i64,
+        /// The version that it has.
+        found: i64,
+    },
+    /// A public key is not acceptable.
+    #[error("the public key is refused: {0}")]
+    Key(JwkError),
+    /// The agent has the key already.
+    #[error("the agent has the key `{0}` already")]
+    KeyKnown(String),
+    /// The cursor is not one that a page ended with.
+    #[error("the cursor is not one that a page ended with")]
+    Cursor(IdError),
     /// The caller may not do this.
     #[error(transparent)]
     Denied(Denied),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl From<ChangeRefused> for AgentError {
+    fn from(refused: ChangeRefused) -> AgentError {
+        match refused {
+            ChangeRefused::Invalid(invalid) => AgentError::Invalid(invalid),
+            ChangeRefused::Denied(denied) => AgentError::from(denied),
+            ChangeRefused::Version { expected, found } => {
+                AgentError::VersionConflict { expected, found }
+            }
+            ChangeRefused::Decommissioned => AgentError::Decommissioned,
+        }
+    }
 }
 
 /// A verb on credentials was refused or failed.
@@ -189,12 +231,30 @@ pub enum CredentialError {
     /// A value breaks a rule.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// No such agent in the organization.
-    #[error("there is no such agent in this organization")]
+    /// No such agent or credential in the organization.
+    #[error("there is no such agent or credential in this organization")]
     NotFound,
     /// The agent is not active.
     #[error("the agent is not active")]
     NotActive,
+    /// The credential is revoked or has expired.
+    #[error("the credential is revoked or has expired")]
+    Over,
+    /// Only secrets are rotated.
+    #[error("a public key is not rotated: issue the next one, and revoke this one")]
+    NotASecret,
+    /// A public key is not acceptable.
+    #[error("the public key is refused: {0}")]
+    Key(JwkError),
+    /// The agent has the key already.
+    #[error("the agent has the key `{0}` already")]
+    KeyKnown(String),
+    /// The agent has as many live public keys as it may.
+    #[error("the agent has its {0} live public keys already")]
+    KeysFull(usize),
+    /// The cursor is not one that a page ended with.
+    #[error("the cursor is not one that a page ended with")]
+    Cursor(IdError),
     /// The agent has as many live secrets as it may.
     #[error("the agent has its {0} live secrets already")]
     LimitReached(usize),
@@ -336,7 +396,14 @@ impl AgentError {
             AgentError::Invalid(invalid) => invalid.code(),
             AgentError::NotFound => ErrorCode::NotFound,
             AgentError::OrgNotActive => ErrorCode::NotActive,
-            AgentError::LimitReached(_) => ErrorCode::LimitReached,
+            AgentError::NotActive => ErrorCode::NotActive,
+            AgentError::LimitReached(_) | AgentError::KeysFull(_) => ErrorCode::LimitReached,
+            AgentError::Member(stays) => stays.code(),
+            AgentError::Decommissioned => ErrorCode::Decommissioned,
+            AgentError::VersionConflict { .. } => ErrorCode::Conflict,
+            AgentError::Key(error) => error.code(),
+            AgentError::KeyKnown(_) => ErrorCode::AlreadyExists,
+            AgentError::Cursor(_) => ErrorCode::InvalidInput,
             AgentError::Denied(denied) => denied.code(),
             AgentError::Fault(fault) => fault.code(),
         }
@@ -349,8 +416,13 @@ impl CredentialError {
         match self {
             CredentialError::Invalid(invalid) => invalid.code(),
             CredentialError::NotFound => ErrorCode::NotFound,
-            CredentialError::NotActive => ErrorCode::NotActive,
-            CredentialError::LimitReached(_) => ErrorCode::LimitReached,
+            CredentialError::NotActive | CredentialError::Over => ErrorCode::NotActive,
+            CredentialError::LimitReached(_) | CredentialError::KeysFull(_) => {
+                ErrorCode::LimitReached
+            }
+            CredentialError::NotASecret | CredentialError::Cursor(_) => ErrorCode::InvalidInput,
+            CredentialError::Key(error) => error.code(),
+            CredentialError::KeyKnown(_) => ErrorCode::AlreadyExists,
             CredentialError::Denied(denied) => denied.code(),
             CredentialError::Fault(fault) => fault.code(),
         }

@@ -3,10 +3,13 @@
 
 pub(crate) mod access;
 mod acting;
+pub(crate) mod agent_keys;
+pub(crate) mod agent_status;
 pub(crate) mod agents;
 pub(crate) mod audit;
 mod clients;
 mod context;
+pub(crate) mod credential_changes;
 pub(crate) mod credentials;
 mod error;
 pub(crate) mod examine;

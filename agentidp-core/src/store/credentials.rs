@@ -1,20 +1,21 @@
 //! Credentials of agents, and the guarded insert that issues a token by one.
 
 use crate::base::{AgentId, CredentialId, EventId, Timestamp};
-use crate::model::Credential;
+use crate::model::{Credential, CredentialKind, CredentialStatus, SecretScheme};
 
-use super::{StoreError, Tx, Value};
+use super::{Row, StoreError, Tx, Value};
 
 /// What a credential keeps of its secret.
 pub(crate) struct SecretRow<'a> {
+    pub(crate) scheme: SecretScheme,
     pub(crate) pepper_version: i64,
     pub(crate) sealed_secret_mac: &'a [u8],
 }
 
 const INSERT_SECRET: &str = "INSERT INTO credentials
-        (organization_id, credential_id, agent_id, kind, status, pepper_version,
+        (organization_id, credential_id, agent_id, kind, status, scheme, pepper_version,
          sealed_secret_mac, expires_at, created_at)
-    VALUES (?1, ?2, ?3, 'secret', ?4, ?5, ?6, ?7, ?8)";
+    VALUES (?1, ?2, ?3, 'secret', ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// Stores a credential with a secret.
 pub(crate) fn insert_secret(
@@ -26,12 +27,122 @@ pub(crate) fn insert_secret(
         Value::Text(credential.id.as_str()),
         Value::Text(credential.client_id.as_str()),
         Value::Text(credential.status.as_str()),
+        Value::Text(secret.scheme.as_str()),
         Value::Int(secret.pepper_version),
         Value::Blob(secret.sealed_secret_mac),
         Value::int_or_null(credential.expires_at.map(Timestamp::as_micros)),
         Value::Int(credential.created_at.as_micros()),
     ];
     tx.execute(INSERT_SECRET, &params).map(|_| ())
+}
+
+const INSERT_PUBLIC_KEY: &str = "INSERT INTO credentials
+        (organization_id, credential_id, agent_id, kind, status, kid, public_jwk, expires_at,
+         created_at)
+    VALUES (?1, ?2, ?3, 'public_key', ?4, ?5, ?6, ?7, ?8)";
+
+/// Stores a credential with a public key.
+pub(crate) fn insert_public_key(
+    tx: &mut dyn Tx,
+    credential: &Credential,
+    public_jwk: &str,
+) -> Result<(), StoreError> {
+    let params = [
+        Value::Text(credential.id.as_str()),
+        Value::Text(credential.client_id.as_str()),
+        Value::Text(credential.status.as_str()),
+        Value::text_or_null(credential.kid.as_deref()),
+        Value::Text(public_jwk),
+        Value::int_or_null(credential.expires_at.map(Timestamp::as_micros)),
+        Value::Int(credential.created_at.as_micros()),
+    ];
+    tx.execute(INSERT_PUBLIC_KEY, &params).map(|_| ())
+}
+
+const GET: &str = "SELECT organization_id, credential_id, agent_id, kind, status, kid, expires_at,
+        created_at
+    FROM credentials WHERE organization_id = ?1 AND credential_id = ?2";
+
+/// The credential of that id, without what is kept of its secret.
+pub(crate) fn get(tx: &mut dyn Tx, id: &CredentialId) -> Result<Option<Credential>, StoreError> {
+    tx.tenant_row(GET, &[Value::Text(id.as_str())], read)
+}
+
+const LIST: &str = "SELECT organization_id, credential_id, agent_id, kind, status, kid, expires_at,
+        created_at
+    FROM credentials WHERE organization_id = ?1 AND agent_id = ?2 AND credential_id > ?3
+    ORDER BY credential_id LIMIT ?4";
+
+/// At most `count` credentials of the agent whose ids come after `after`, in the order of their ids.
+pub(crate) fn list(
+    tx: &mut dyn Tx,
+    agent: &AgentId,
+    after: Option<&CredentialId>,
+    count: usize,
+) -> Result<Vec<Credential>, StoreError> {
+    let params = [
+        Value::Text(agent.as_str()),
+        Value::Text(after.map_or("", CredentialId::as_str)),
+        Value::Int(i64::try_from(count).unwrap_or(i64::MAX)),
+    ];
+    tx.tenant_rows(LIST, &params, read)
+}
+
+fn read(row: &dyn Row) -> Result<Credential, StoreError> {
+    Ok(Credential {
+        id: row.parsed(1, |text| CredentialId::parse(text).ok())?,
+        client_id: row.parsed(2, |text| AgentId::parse(text).ok())?,
+        kind: row.parsed(3, CredentialKind::parse)?,
+        status: row.parsed(4, CredentialStatus::parse)?,
+        kid: row.text_or_null(5)?.map(str::to_owned),
+        expires_at: row.int_or_null(6)?.map(Timestamp::from_micros),
+        created_at: Timestamp::from_micros(row.int(7)?),
+    })
+}
+
+const LIVE_KEY_IDS: &str = "SELECT organization_id, kid FROM credentials
+    WHERE organization_id = ?1 AND agent_id = ?2 AND kind = 'public_key' AND status = 'active'
+        AND (expires_at IS NULL OR expires_at > ?3)";
+
+/// The names of the agent's public keys that have neither been revoked nor expired.
+pub(crate) fn live_key_ids(
+    tx: &mut dyn Tx,
+    agent: &AgentId,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let params = [Value::Text(agent.as_str()), Value::Int(now.as_micros())];
+    tx.tenant_rows(LIVE_KEY_IDS, &params, |row| row.text(1).map(str::to_owned))
+}
+
+const EXPIRE: &str = "UPDATE credentials SET expires_at = ?3
+    WHERE organization_id = ?1 AND credential_id = ?2 AND status = 'active'
+        AND (expires_at IS NULL OR expires_at > ?3)";
+
+/// Lets the credential expire at `expires_at`, if it does not before.
+pub(crate) fn expire(
+    tx: &mut dyn Tx,
+    id: &CredentialId,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
+    let params = [Value::Text(id.as_str()), Value::Int(expires_at.as_micros())];
+    tx.execute(EXPIRE, &params).map(|_| ())
+}
+
+const REVOKE: &str = "UPDATE credentials SET status = 'revoked', sealed_secret_mac = NULL
+    WHERE organization_id = ?1 AND credential_id = ?2 AND status = 'active'";
+
+/// Revokes the credential, and forgets what is kept of its secret. `false` when it was revoked
+/// before.
+pub(crate) fn revoke(tx: &mut dyn Tx, id: &CredentialId) -> Result<bool, StoreError> {
+    Ok(tx.execute(REVOKE, &[Value::Text(id.as_str())])? == 1)
+}
+
+const REVOKE_ALL: &str = "UPDATE credentials SET status = 'revoked', sealed_secret_mac = NULL
+    WHERE organization_id = ?1 AND agent_id = ?2 AND status = 'active'";
+
+/// Revokes all credentials of the agent.
+pub(crate) fn revoke_all(tx: &mut dyn Tx, agent: &AgentId) -> Result<(), StoreError> {
+    tx.execute(REVOKE_ALL, &[Value::Text(agent.as_str())]).map(|_| ())
 }
 
 /// A live secret of an agent.
@@ -47,9 +158,11 @@ const LIVE_SECRETS: &str = "SELECT organization_id, credential_id, pepper_versio
     FROM credentials
     WHERE organization_id = ?1 AND agent_id = ?2 AND kind = 'secret' AND status = 'active'
         AND (expires_at IS NULL OR expires_at > ?3)
-    ORDER BY credential_id";
+    ORDER BY COALESCE(expires_at, 9223372036854775807) DESC, credential_id LIMIT 10";
 
-/// The agent's secrets that have neither been revoked nor expired.
+/// The agent's secrets that have neither been revoked nor expired by `now`, those that live longest
+/// first. There are at most `limits::LIVE_SECRETS_MAX` of them; where `now` lies in the past, a few of
+/// those that have expired since come after.
 pub(crate) fn live_secrets(
     tx: &mut dyn Tx,
     agent: &AgentId,

@@ -3,6 +3,7 @@
 //! [`Store`] and [`Tx`] are the waist. Each concept's statements are constants beside the reader of
 //! their rows; statements that cross organizations live in `instance` alone.
 
+pub(crate) mod agent_keys;
 pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod credentials;

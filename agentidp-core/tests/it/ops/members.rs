@@ -22,6 +22,7 @@ super::on_every_engine!(
     only_active_agents_become_members,
     a_suspended_member_keeps_its_role_and_cannot_use_it,
     the_last_owner_stays,
+    who_is_decommissioned_is_no_member_any_more,
     two_owners_who_remove_each_other_leave_one,
     an_owner_who_lost_its_role_while_it_waited_is_refused,
     whatever_many_do_at_once_an_owner_is_left,
@@ -270,6 +271,26 @@ fn a_suspended_member_keeps_its_role_and_cannot_use_it(engine: Engine) {
     assert_eq!(roles(&org)[&owner], Role::Owner);
     // It still is the last one: suspending it must not be a way around.
     assert!(matches!(org.remove_member(&owner), Err(OrgError::Member(MemberStays::LastOwner))));
+    test.finish();
+}
+
+fn who_is_decommissioned_is_no_member_any_more(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let org = test.idp.org(&acme.org.id);
+    let other = org.register_agent(NewAgent::new("other")).unwrap();
+    org.add_member(&acme.agent.id, Role::Owner).unwrap();
+    test.idp.org(&globex.org.id).add_member(&globex.agent.id, Role::Owner).unwrap();
+    // An owner of another organization does not count.
+    let refused = org.decommission_agent(&acme.agent.id).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::LastOwner);
+    assert_eq!(org.agent(&acme.agent.id).unwrap().status, agentidp_core::AgentStatus::Active);
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.decommissioned Refused");
+    org.add_member(&other.id, Role::Owner).unwrap();
+    org.decommission_agent(&acme.agent.id).unwrap();
+    let left = org.members(&PageRequest::first()).unwrap().items;
+    assert_eq!(left.iter().map(|member| &member.agent_id).collect::<Vec<_>>(), [&other.id]);
+    assert_eq!(successes_in(&test.trail(&acme.org.id), "org.member.removed"), 1);
     test.finish();
 }
 

@@ -1,7 +1,11 @@
 //! The verbs, through the front door, on every engine.
 
+mod agent_keys;
+mod agent_status;
+mod agents;
 mod authority;
 mod bad_input;
+mod credentials;
 mod engine;
 mod examine;
 mod faults;
@@ -13,6 +17,7 @@ mod members;
 mod org_status;
 mod orgs;
 mod outbox;
+mod public_keys;
 mod quota;
 mod revocation;
 mod tenants;

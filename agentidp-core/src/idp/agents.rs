@@ -1,0 +1,118 @@
+//! What one may do with the agents of an organization.
+
+use std::time::Duration;
+
+use crate::base::{AgentId, Page, PageRequest};
+use crate::model::{Agent, AgentChanges, AgentFilter, AgentKey, Transition};
+use crate::ops::{self, AgentError};
+
+use super::OrgHandle;
+
+impl OrgHandle {
+    /// A page of the organization's agents, in the order of their ids.
+    ///
+    /// ```
+    /// use agentidp_core::{AgentFilter, AgentStatus, PageRequest};
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// org.register_agent(NewAgent::new("invoice-bot"))?;
+    /// let active = AgentFilter::Status(AgentStatus::Active);
+    /// let page = org.list_agents(&active, &PageRequest::first())?;
+    /// assert_eq!(page.items[0].name, "invoice-bot");
+    /// assert!(page.next_cursor.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AgentError`] when there is no such organization or the cursor is not one.
+    pub fn list_agents(
+        &self,
+        filter: &AgentFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Agent>, AgentError> {
+        ops::agents::list(&self.acting(), filter, page)
+    }
+
+    /// Changes what an agent is registered with. What `changes` does not name stays as it is.
+    ///
+    /// ```
+    /// use agentidp_core::AgentChanges;
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let agent = org.register_agent(NewAgent::new("bot"))?;
+    /// let changes = AgentChanges::new().name("invoice-bot").expected_version(agent.version());
+    /// assert_eq!(org.update_agent(&agent.id, &changes)?.name, "invoice-bot");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AgentError`] when a value breaks a rule, the agent is decommissioned or at another version
+    /// than expected, or the caller would grant a scope that it does not hold.
+    pub fn update_agent(&self, id: &AgentId, changes: &AgentChanges) -> Result<Agent, AgentError> {
+        ops::agents::update(&self.acting(), id, changes)
+    }
+
+    /// Suspends an agent: it gets no tokens, and those it has end. One that is suspended stays so.
+    ///
+    /// # Errors
+    /// [`AgentError::Decommissioned`] when it is; [`AgentError::NotFound`].
+    pub fn suspend_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
+        ops::agent_status::change(&self.acting(), id, Transition::Suspend)
+    }
+
+    /// Lets a suspended agent act again, by the credentials it had and with new tokens. One that is
+    /// active stays so.
+    ///
+    /// # Errors
+    /// [`AgentError::Decommissioned`] when it is; [`AgentError::NotFound`].
+    pub fn reactivate_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
+        ops::agent_status::change(&self.acting(), id, Transition::Reactivate)
+    }
+
+    /// Decommissions an agent, for good: its tokens end, its credentials and keys are revoked, the
+    /// private keys held for it are destroyed, and it counts among the organization's agents no more.
+    /// Its id stays its own. One that is decommissioned stays so.
+    ///
+    /// # Errors
+    /// [`AgentError::NotFound`] when this organization has none by that id.
+    pub fn decommission_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
+        ops::agent_status::change(&self.acting(), id, Transition::Decommission)
+    }
+
+    /// Replaces the key that is held for an agent. The old one is published for `overlap` more, at
+    /// most 90 days, and signs no more.
+    ///
+    /// # Errors
+    /// [`AgentError`] when the agent is not active or has too many keys published already.
+    pub fn rotate_agent_keys(
+        &self,
+        id: &AgentId,
+        overlap: Duration,
+    ) -> Result<AgentKey, AgentError> {
+        ops::agent_keys::rotate(&self.acting(), id, overlap)
+    }
+
+    /// Registers a public key, as a JWK or as PEM, whose private half the agent holds. It goes by its
+    /// thumbprint (RFC 7638), whatever name the JWK gives it.
+    ///
+    /// # Errors
+    /// [`AgentError::Key`] when it is no public signature key that we accept; [`AgentError`] when the
+    /// agent is not active, has the key already, or has too many.
+    pub fn add_agent_key(&self, id: &AgentId, jwk_or_pem: &str) -> Result<AgentKey, AgentError> {
+        ops::agent_keys::add(&self.acting(), id, jwk_or_pem)
+    }
+
+    /// The public halves of an agent's keys that are published, the oldest first.
+    ///
+    /// # Errors
+    /// [`AgentError::NotFound`] when this organization has no such agent.
+    pub fn agent_keys(&self, id: &AgentId) -> Result<Vec<AgentKey>, AgentError> {
+        ops::agent_keys::list(&self.acting(), id)
+    }
+}

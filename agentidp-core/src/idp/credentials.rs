@@ -1,0 +1,90 @@
+//! What one may do with credentials, once they are issued.
+
+use std::time::Duration;
+
+use crate::base::{AgentId, CredentialId, Page, PageRequest};
+use crate::model::{Credential, IssuedCredential, NewKeyCredential, RevokeTokens};
+use crate::ops::{self, CredentialError};
+
+use super::OrgHandle;
+
+impl OrgHandle {
+    /// Lets an agent prove itself by a key whose private half it holds, instead of by a secret.
+    ///
+    /// # Errors
+    /// [`CredentialError::Key`] when it is no public signature key that we accept;
+    /// [`CredentialError`] when the agent is not active, has the key already, or has too many.
+    pub fn add_public_key(
+        &self,
+        agent: &AgentId,
+        key: NewKeyCredential,
+    ) -> Result<Credential, CredentialError> {
+        ops::credentials::add_public_key(&self.acting(), agent, key)
+    }
+
+    /// The credential of that id, without its secret.
+    ///
+    /// # Errors
+    /// [`CredentialError::NotFound`] when this organization has none by that id.
+    pub fn credential(&self, id: &CredentialId) -> Result<Credential, CredentialError> {
+        ops::credentials::get(&self.acting(), id)
+    }
+
+    /// A page of an agent's credentials, the oldest first, without their secrets.
+    ///
+    /// # Errors
+    /// [`CredentialError`] when there is no such agent or the cursor is not one.
+    pub fn list_credentials(
+        &self,
+        agent: &AgentId,
+        page: &PageRequest,
+    ) -> Result<Page<Credential>, CredentialError> {
+        ops::credentials::list(&self.acting(), agent, page)
+    }
+
+    /// Issues a secret in the place of another, which expires after `overlap` (at most 90 days) if it
+    /// does not before. The new one lives as long as the old one was made to. Until the old one has
+    /// expired, both count towards the limit on live secrets.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot"))?;
+    /// let old = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// let day = Duration::from_secs(24 * 3600);
+    /// let new = org.rotate_credential(&old.credential().id, day)?;
+    /// assert_ne!(new.secret(), old.secret());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`CredentialError`] when there is no such credential, it is over or no secret, its agent is
+    /// not active, or has too many live secrets.
+    pub fn rotate_credential(
+        &self,
+        id: &CredentialId,
+        overlap: Duration,
+    ) -> Result<IssuedCredential, CredentialError> {
+        ops::credential_changes::rotate(&self.acting(), id, overlap)
+    }
+
+    /// Revokes a credential: it proves nothing any more. With [`RevokeTokens::Yes`] all tokens of its
+    /// agent end too, and new ones are had by its other credentials.
+    ///
+    /// Asking twice is answered twice: a credential that is revoked stays so, and nothing is written
+    /// (with [`RevokeTokens::Yes`], the tokens that were issued since end).
+    ///
+    /// # Errors
+    /// [`CredentialError::NotFound`] when this organization has none by that id.
+    pub fn revoke_credential(
+        &self,
+        id: &CredentialId,
+        tokens: RevokeTokens,
+    ) -> Result<Credential, CredentialError> {
+        ops::credential_changes::revoke(&self.acting(), id, tokens)
+    }
+}

@@ -1,0 +1,177 @@
+//! Keys of agents: those that are held for them, and those that they hold.
+
+use std::time::Duration;
+
+use agentidp_core::{
+    AgentError, AgentKeyState, Custody, Denied, ErrorCode, OrgHandle, PageRequest,
+};
+use agentidp_testkit::Tenant;
+
+use super::authority::bearer;
+use super::faults::{successes_in, sweep};
+use super::{Engine, public_keys as keys};
+
+super::on_every_engine!(
+    a_rotated_key_is_published_until_its_time_is_over,
+    a_key_that_an_agent_holds_is_registered_once,
+    no_key_that_the_policy_refuses_is_stored,
+    an_agent_has_a_handful_of_keys,
+    who_does_not_hold_an_agents_scopes_gives_it_no_key,
+    rotations_at_once_leave_one_current_key,
+    changes_of_keys_are_all_or_nothing,
+);
+
+const HOUR: Duration = Duration::from_secs(3600);
+const SEALED: &str = "SELECT COUNT(*) FROM agent_keys
+    WHERE organization_id = ?1 AND sealed_private_key IS NOT NULL";
+const ALL: &str = "SELECT COUNT(*) FROM agent_keys WHERE organization_id = ?1";
+
+fn kids(org: &OrgHandle, tenant: &Tenant, state: AgentKeyState) -> Vec<String> {
+    let keys = org.agent_keys(&tenant.agent.id).unwrap();
+    keys.into_iter().filter(|key| key.state == state).map(|key| key.kid).collect()
+}
+
+fn a_rotated_key_is_published_until_its_time_is_over(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let org = test.idp.org(&acme.org.id);
+    let first = org.agent_keys(&acme.agent.id).unwrap().remove(0);
+    assert_eq!((first.custody, first.state), (Custody::Custodial, AgentKeyState::Current));
+    let before = org.agent(&acme.agent.id).unwrap();
+    let second = org.rotate_agent_keys(&acme.agent.id, HOUR).unwrap();
+    assert!(org.agent(&acme.agent.id).unwrap().version() > before.version());
+    assert_eq!(kids(&org, &acme, AgentKeyState::Current).concat(), second.kid);
+    assert_eq!(kids(&org, &acme, AgentKeyState::Retired).concat(), first.kid);
+    let retired = org.agent_keys(&acme.agent.id).unwrap().remove(0);
+    assert_eq!(retired.expires_at, Some(second.created_at.plus(HOUR)));
+    assert_eq!(retired.public_key, first.public_key, "what it signed can still be verified");
+    assert_eq!(test.count(&acme.org.id, SEALED), 1, "the old private key is destroyed");
+    test.clock.step(HOUR);
+    assert_eq!(kids(&org, &acme, AgentKeyState::Retired), [] as [String; 0]);
+    // The next rotation forgets it, and one without overlap publishes nothing but the new one.
+    let third = org.rotate_agent_keys(&acme.agent.id, Duration::ZERO).unwrap();
+    assert_eq!(org.agent_keys(&acme.agent.id).unwrap(), [third]);
+    assert_eq!(test.count(&acme.org.id, ALL), 2);
+    assert_eq!(test.count(&globex.org.id, ALL), 1);
+    assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.keys_rotated"), 2);
+    let too_long = org.rotate_agent_keys(&acme.agent.id, Duration::from_secs(91 * 24 * 3600));
+    assert_eq!(too_long.unwrap_err().code(), ErrorCode::InvalidInput);
+    test.finish();
+}
+
+fn a_key_that_an_agent_holds_is_registered_once(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let org = test.idp.org(&acme.org.id);
+    let key = org.add_agent_key(&acme.agent.id, keys::PEM).unwrap();
+    assert_eq!((key.kid.as_str(), key.custody), (keys::PEM_KID, Custody::HeldByAgent));
+    let again =
+        org.add_agent_key(&acme.agent.id, &key.public_key.to_jwk().to_string()).unwrap_err();
+    assert!(matches!(&again, AgentError::KeyKnown(kid) if kid == keys::PEM_KID));
+    assert_eq!(again.code(), ErrorCode::AlreadyExists);
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.key_added Refused");
+    // Another organization's agent may have the same: whose it is nobody is told.
+    test.idp.org(&globex.org.id).add_agent_key(&globex.agent.id, keys::PEM).unwrap();
+    // Rotating is about the key that is held here.
+    org.rotate_agent_keys(&acme.agent.id, HOUR).unwrap();
+    let published = org.agent_keys(&acme.agent.id).unwrap();
+    let held = published.iter().find(|own| own.kid == keys::PEM_KID).unwrap();
+    assert_eq!((held.state, held.expires_at), (AgentKeyState::Current, None));
+    let told = serde_json::to_value(held).unwrap();
+    assert_eq!(told["custody"], "held_by_agent");
+    assert_eq!(told["jwk"]["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    test.finish();
+}
+
+fn no_key_that_the_policy_refuses_is_stored(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let before = test.trail(&acme.org.id);
+    for (what, key) in keys::refused() {
+        let refused = org.add_agent_key(&acme.agent.id, &key).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidKey, "{what}");
+        assert!(!refused.to_string().contains("nWGxne"), "{refused}");
+    }
+    assert_eq!(test.count(&acme.org.id, ALL), 1);
+    assert_eq!(test.trail(&acme.org.id), before);
+    test.finish();
+}
+
+fn an_agent_has_a_handful_of_keys(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    for _ in 0..9 {
+        org.add_agent_key(&acme.agent.id, &keys::jwk().to_string()).unwrap();
+    }
+    let full = org.add_agent_key(&acme.agent.id, keys::PEM).unwrap_err();
+    assert!(matches!(full, AgentError::KeysFull(10)));
+    assert_eq!(full.code(), ErrorCode::LimitReached);
+    let overlapping = org.rotate_agent_keys(&acme.agent.id, HOUR);
+    assert!(matches!(overlapping, Err(AgentError::KeysFull(10))));
+    org.rotate_agent_keys(&acme.agent.id, Duration::ZERO).unwrap();
+    assert_eq!(org.agent_keys(&acme.agent.id).unwrap().len(), 10);
+    test.finish();
+}
+
+fn who_does_not_hold_an_agents_scopes_gives_it_no_key(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let writer = bearer(&test, &acme.org.id, &["agents:write"]);
+    let org = writer.org(&acme.org.id);
+    let refused = org.add_agent_key(&acme.agent.id, keys::PEM);
+    assert!(matches!(refused, Err(AgentError::Denied(Denied::ScopesNotHeld))));
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "access.denied Refused");
+    // The key that is held here gives nobody anything.
+    org.rotate_agent_keys(&acme.agent.id, HOUR).unwrap();
+    assert!(matches!(org.agent_keys(&acme.agent.id), Err(AgentError::Denied(_))));
+    let reader = bearer(&test, &acme.org.id, &["agents:read"]);
+    assert_eq!(reader.org(&acme.org.id).agent_keys(&acme.agent.id).unwrap().len(), 2);
+    let denied = reader.org(&acme.org.id).rotate_agent_keys(&acme.agent.id, HOUR);
+    assert!(matches!(denied, Err(AgentError::Denied(Denied::ScopeMissing("agents:write")))));
+    let foreign = writer.org(&globex.org.id);
+    assert!(matches!(foreign.rotate_agent_keys(&globex.agent.id, HOUR), Err(AgentError::NotFound)));
+    test.finish();
+}
+
+fn rotations_at_once_leave_one_current_key(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            let (org, id) = (test.idp.org(&acme.org.id), &acme.agent.id);
+            scope.spawn(move || {
+                let _ = org.rotate_agent_keys(id, HOUR);
+            });
+        }
+    });
+    let org = test.idp.org(&acme.org.id);
+    assert_eq!(kids(&org, &acme, AgentKeyState::Current).len(), 1);
+    assert_eq!(org.agent_keys(&acme.agent.id).unwrap().len(), 10, "never more than the limit");
+    test.finish();
+}
+
+fn changes_of_keys_are_all_or_nothing(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let verb = |_| org.rotate_agent_keys(&acme.agent.id, Duration::ZERO).is_ok();
+    sweep(&test, verb, |test, successes| {
+        assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.keys_rotated"), successes);
+        assert_eq!(test.idp.org(&acme.org.id).agent_keys(&acme.agent.id).unwrap().len(), 1);
+    });
+    let agents: Vec<_> = (0..8)
+        .map(|n| org.register_agent(agentidp_core::NewAgent::new(format!("{n}"))).unwrap().id)
+        .collect();
+    let mut next = agents.iter().cycle();
+    let verb = |_| {
+        let agent = next.next().unwrap();
+        org.add_agent_key(agent, &keys::jwk().to_string()).is_ok()
+    };
+    sweep(&test, verb, |test, successes| {
+        assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.key_added"), successes);
+    });
+    assert!(org.audit(&PageRequest::first()).is_ok());
+    test.finish();
+}
