@@ -14,6 +14,7 @@ pub mod did;
 pub mod error;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod idp;
+pub mod import;
 pub mod jose;
 pub mod model;
 pub mod oidc;
@@ -43,6 +44,6 @@ pub use model::{
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{
-    AccessError, AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused,
-    TokenError,
+    AccessError, AgentError, AuditError, CredentialError, Fault, ImportError, ImportOptions,
+    ImportReport, ImportStop, OpenError, OrgError, Refused, RefusedLine, TokenError,
 };

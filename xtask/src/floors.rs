@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["base", "error", "canon"],
     &["crypto", "net"],
     &["jose", "model"],
-    &["did", "oidc", "audit", "policy", "verify"],
+    &["did", "oidc", "audit", "policy", "import", "verify"],
     &["store", "custody"],
     &["ops"],
     &["idp", "worker"],

@@ -66,6 +66,12 @@ pub const LIVE_PUBLIC_KEYS_MAX: usize = 10;
 pub const AGENT_KEYS_MAX: usize = 10;
 /// Longest time for which an old secret or key stays beside the one that replaces it.
 pub const OVERLAP_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Longest line of an import, in bytes.
+pub const IMPORT_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Most lines of one import.
+pub const IMPORT_LINES_MAX: u64 = 1_000_000;
+/// Most refused lines of an import that are told one by one.
+pub const IMPORT_REFUSALS_TOLD_MAX: usize = 1000;
 /// Most items of one page.
 pub const PAGE_ITEMS_MAX: usize = 500;
 /// Items of a page when nobody asks.

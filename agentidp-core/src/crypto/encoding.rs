@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648), for the rooms that write it.
+//! Base64 and base16 (RFC 4648), for the rooms that write them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -11,4 +11,13 @@ pub fn base64url(bytes: &[u8]) -> String {
 /// `bytes` in base64 with padding (RFC 4648 section 4).
 pub fn base64_standard(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
+}
+
+/// `bytes` in lower-case hexadecimal.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

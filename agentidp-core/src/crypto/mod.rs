@@ -21,7 +21,7 @@ mod seal;
 mod spki;
 
 pub use alg::Alg;
-pub use encoding::{base64_standard, base64url};
+pub use encoding::{base64_standard, base64url, hexadecimal};
 pub use error::{CryptoError, KeyError};
 pub use hash::{constant_time_eq, hkdf_sha256, hmac_sha256, sha256, sha512};
 pub use kek::{Kek, KekError, KekSalt, KekSource, KeyBinding};

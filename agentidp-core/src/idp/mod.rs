@@ -7,6 +7,7 @@ mod credentials;
 mod error;
 mod examine;
 mod handle;
+mod import;
 mod org;
 mod orgs;
 mod schema;

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::base::{AgentId, CredentialId, Month, OrgId, SecretString, Timestamp, limits};
-use crate::crypto::{constant_time_eq, hmac_sha256};
+use crate::crypto::{constant_time_eq, hexadecimal, hmac_sha256, sha256};
 use crate::error::ErrorCode;
 
-use super::{AgentStatus, ClientSecret, Issuer, OrgStatus, ScopeSet};
+use super::{AgentStatus, ClientSecret, Issuer, OrgStatus, ScopeSet, SecretScheme};
 
 /// The scope that asks for an ID token (OpenID Connect Core section 3.1.2.1).
 pub(crate) const OPENID: &str = "openid";
@@ -170,6 +170,8 @@ pub struct TokenUsage {
 pub struct ClientCredential {
     /// The credential.
     pub credential_id: CredentialId,
+    /// What the MAC is of.
+    pub scheme: SecretScheme,
     /// The MAC of the secret: see `secret_mac`.
     pub secret_mac: [u8; 32],
     /// The key of the MAC.
@@ -187,7 +189,8 @@ impl std::fmt::Debug for ClientCredential {
 /// What a client secret is kept as: HMAC-SHA-256 under the instance's pepper, bound to its place.
 ///
 /// The secret has 256 random bits, so a slow password hash would protect nothing and cost every
-/// token 17 ms.
+/// token 17 ms. In the place of a secret that was imported stands the hexadecimal SHA-256 of it,
+/// which is all that is known of it here.
 pub(crate) fn secret_mac(
     pepper: &[u8],
     organization: &OrgId,
@@ -317,38 +320,86 @@ pub fn authenticate<'a>(
     Ok((client, credential_id))
 }
 
-/// Finds the credential by the id inside the secret, and computes one MAC whether it is there or not.
+/// Finds the credential that the secret is of. How much is computed depends on the form of what was
+/// sent, never on who is there or what they have.
 fn credential_of(
     client: Option<&Client>,
     peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
     secret: &str,
     now: Timestamp,
 ) -> Result<CredentialId, Refusal> {
-    let sent = ClientSecret::parse(secret);
-    let known = client.zip(sent.as_ref()).and_then(|(client, sent)| {
-        client.credentials.iter().find(|own| own.credential_id == *sent.credential_id())
-    });
-    let pepper = known.and_then(|own| peppers(own.pepper_version)).unwrap_or([0; 32]);
-    let nobody = OrgId::system();
-    let organization = client.map_or(&nobody, |client| &client.organization_id);
-    let no_agent = AgentId::nil();
-    let agent = client.map_or(&no_agent, |client| &client.agent_id);
-    let no_credential = CredentialId::from_bytes([0; 16]);
-    let credential = known.map_or(&no_credential, |own| &own.credential_id);
-    let mac = secret_mac(&pepper, organization, agent, credential, secret);
-    let expected = known.map_or([0; 32], |own| own.secret_mac);
-    let right = constant_time_eq(&mac, &expected);
-    match (client, known) {
+    let found = match ClientSecret::parse(secret) {
+        Some(sent) => own_credential(client, peppers, &sent),
+        None => imported_credential(client, peppers, secret),
+    };
+    match (client, found) {
         (None, _) => Err(Refusal::UnknownClient),
-        (Some(_), Some(own)) if right => {
+        (Some(_), None) => Err(Refusal::WrongSecret),
+        (Some(_), Some(own)) => {
             if own.expires_at.is_some_and(|expires_at| now >= expires_at) {
                 Err(Refusal::ExpiredSecret)
             } else {
                 Ok(own.credential_id.clone())
             }
         }
-        (Some(_), _) => Err(Refusal::WrongSecret),
     }
+}
+
+/// The credential whose id is inside the secret. One MAC is computed whether it is there or not.
+fn own_credential<'a>(
+    client: Option<&'a Client>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    sent: &ClientSecret,
+) -> Option<&'a ClientCredential> {
+    let known = client.and_then(|client| {
+        client.credentials.iter().find(|own| {
+            own.scheme == SecretScheme::Own && own.credential_id == *sent.credential_id()
+        })
+    });
+    let right = is_of(client, known, peppers, sent.expose());
+    known.filter(|_| right)
+}
+
+/// The imported credential whose digest is the secret's. Nothing inside such a secret names its
+/// credential, so all that there may be are tried, with others in the place of those that are not.
+fn imported_credential<'a>(
+    client: Option<&'a Client>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    secret: &str,
+) -> Option<&'a ClientCredential> {
+    let digest = hexadecimal(&sha256(&[secret.as_bytes()]));
+    let mut imported = client
+        .map(|client| client.credentials.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .filter(|own| own.scheme == SecretScheme::Sha256);
+    let mut found = None;
+    for _ in 0..limits::LIVE_SECRETS_MAX {
+        let own = imported.next();
+        if is_of(client, own, peppers, &digest) {
+            found = own;
+        }
+    }
+    found
+}
+
+/// Whether `kept` is the MAC of what was sent. The same is computed where there is none.
+fn is_of(
+    client: Option<&Client>,
+    kept: Option<&ClientCredential>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    sent: &str,
+) -> bool {
+    let pepper = kept.and_then(|own| peppers(own.pepper_version));
+    let nobody = OrgId::system();
+    let organization = client.map_or(&nobody, |client| &client.organization_id);
+    let no_agent = AgentId::nil();
+    let agent = client.map_or(&no_agent, |client| &client.agent_id);
+    let no_credential = CredentialId::from_bytes([0; 16]);
+    let credential = kept.map_or(&no_credential, |own| &own.credential_id);
+    let mac = secret_mac(&pepper.unwrap_or([0; 32]), organization, agent, credential, sent);
+    let expected = kept.map_or([0; 32], |own| own.secret_mac);
+    constant_time_eq(&mac, &expected) && kept.is_some() && pepper.is_some()
 }
 
 /// Without a resource: the agent's only audience, or the issuer when it has none or several. Several

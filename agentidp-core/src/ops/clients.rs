@@ -87,6 +87,7 @@ fn read_rows(
         live.push(ClientCredential {
             secret_mac: mac.expose().try_into().map_err(|_| Fault::MissingKey("secret"))?,
             credential_id: secret.credential_id,
+            scheme: secret.scheme,
             pepper_version: secret.pepper_version,
             expires_at: secret.expires_at,
         });

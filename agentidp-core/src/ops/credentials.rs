@@ -188,6 +188,17 @@ impl KeptSecret {
         KeptSecret::of(context, (organization, agent, id), secret.expose(), SecretScheme::Own)
     }
 
+    /// Of the hexadecimal SHA-256 that another installation kept.
+    pub(super) fn imported(
+        context: &Context,
+        organization: &OrgId,
+        credential: &Credential,
+        digest: &str,
+    ) -> Result<KeptSecret, Fault> {
+        let row = (organization, &credential.client_id, &credential.id);
+        KeptSecret::of(context, row, digest, SecretScheme::Sha256)
+    }
+
     fn of(
         context: &Context,
         (organization, agent, id): (&OrgId, &AgentId, &CredentialId),

@@ -5,9 +5,12 @@ use crate::base::{EntropyError, IdError, Month};
 use crate::canon::CanonError;
 use crate::crypto::{CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
+use crate::import::LineRefused;
 use crate::jose::{JwkError, VerifyError};
 use crate::model::{ChangeRefused, Denied, Invalid, MemberStays, OrgStays, Refusal};
 use crate::store::StoreError;
+
+use super::import::ImportReport;
 
 /// A failure below the verbs: the database, a key, randomness.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +203,9 @@ pub enum AgentError {
     /// The agent has the key already.
     #[error("the agent has the key `{0}` already")]
     KeyKnown(String),
+    /// Some agent has the id already.
+    #[error("the agent id is taken")]
+    IdTaken,
     /// The cursor is not one that a page ended with.
     #[error("the cursor is not one that a page ended with")]
     Cursor(IdError),
@@ -320,6 +326,67 @@ fn public_reason(code: ErrorCode) -> &'static str {
     }
 }
 
+/// An import stopped. What stands in [`ImportError::report`] is done all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("the import stopped at line {}: {source}", report.lines)]
+pub struct ImportError {
+    pub(super) report: ImportReport,
+    pub(super) source: ImportStop,
+}
+
+/// Why an import stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportStop {
+    /// The lines could not be read.
+    #[error("the lines cannot be read: {0}")]
+    Read(std::io::Error),
+    /// There are more lines than one import may have.
+    #[error("there are more than {0} lines")]
+    TooManyLines(u64),
+    /// No agent at all may be imported, or the database failed.
+    #[error(transparent)]
+    Agent(AgentError),
+}
+
+impl ImportError {
+    /// What was done before.
+    pub fn report(&self) -> &ImportReport {
+        &self.report
+    }
+
+    /// Why it stopped.
+    pub fn reason(&self) -> &ImportStop {
+        &self.source
+    }
+
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match &self.source {
+            ImportStop::Read(_) | ImportStop::TooManyLines(_) => ErrorCode::InvalidInput,
+            ImportStop::Agent(error) => error.code(),
+        }
+    }
+}
+
+/// Why one line of an import is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LineError {
+    #[error(transparent)]
+    Line(#[from] LineRefused),
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+impl LineError {
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            LineError::Line(refused) => refused.code(),
+            LineError::Agent(error) => error.code(),
+        }
+    }
+}
+
 /// The bearer of an access token was not admitted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -402,7 +469,7 @@ impl AgentError {
             AgentError::Decommissioned => ErrorCode::Decommissioned,
             AgentError::VersionConflict { .. } => ErrorCode::Conflict,
             AgentError::Key(error) => error.code(),
-            AgentError::KeyKnown(_) => ErrorCode::AlreadyExists,
+            AgentError::KeyKnown(_) | AgentError::IdTaken => ErrorCode::AlreadyExists,
             AgentError::Cursor(_) => ErrorCode::InvalidInput,
             AgentError::Denied(denied) => denied.code(),
             AgentError::Fault(fault) => fault.code(),

@@ -13,6 +13,8 @@ pub(crate) mod credential_changes;
 pub(crate) mod credentials;
 mod error;
 pub(crate) mod examine;
+pub(crate) mod import;
+mod import_lines;
 pub(crate) mod init;
 pub(crate) mod introspection;
 mod journal;
@@ -28,6 +30,7 @@ pub(crate) mod tokens;
 pub(crate) use acting::Acting;
 pub(crate) use context::Context;
 pub use error::{
-    AccessError, AgentError, AuditError, CredentialError, Fault, OpenError, OrgError, Refused,
-    TokenError,
+    AccessError, AgentError, AuditError, CredentialError, Fault, ImportError, ImportStop,
+    OpenError, OrgError, Refused, TokenError,
 };
+pub use import::{ImportOptions, ImportReport, RefusedLine};

@@ -51,6 +51,13 @@ pub(crate) fn leave_place(tx: &mut dyn Tx) -> Result<(), StoreError> {
     tx.execute(LEAVE_PLACE, &[]).map(|_| ())
 }
 
+const PLACES_LEFT: &str = "SELECT organization_id, max_agents - agents_live FROM organizations WHERE organization_id = ?1";
+
+/// How many more agents the organization may have.
+pub(crate) fn places_left(tx: &mut dyn Tx) -> Result<i64, StoreError> {
+    Ok(tx.tenant_row(PLACES_LEFT, &[], |row| row.int(1))?.unwrap_or(0))
+}
+
 const GET: &str = "SELECT organization_id, agent_id, did, name, description, owner, scopes,
         audiences, capabilities, url, token_life_seconds_max, status, imported_at, version,
         created_at, updated_at

@@ -148,12 +148,13 @@ pub(crate) fn revoke_all(tx: &mut dyn Tx, agent: &AgentId) -> Result<(), StoreEr
 /// A live secret of an agent.
 pub(crate) struct LiveSecret {
     pub(crate) credential_id: CredentialId,
+    pub(crate) scheme: SecretScheme,
     pub(crate) pepper_version: i64,
     pub(crate) sealed_secret_mac: Vec<u8>,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-const LIVE_SECRETS: &str = "SELECT organization_id, credential_id, pepper_version,
+const LIVE_SECRETS: &str = "SELECT organization_id, credential_id, scheme, pepper_version,
         sealed_secret_mac, expires_at
     FROM credentials
     WHERE organization_id = ?1 AND agent_id = ?2 AND kind = 'secret' AND status = 'active'
@@ -172,9 +173,10 @@ pub(crate) fn live_secrets(
     tx.tenant_rows(LIVE_SECRETS, &params, |row| {
         Ok(LiveSecret {
             credential_id: row.parsed(1, |text| CredentialId::parse(text).ok())?,
-            pepper_version: row.int(2)?,
-            sealed_secret_mac: row.blob(3)?.to_vec(),
-            expires_at: row.int_or_null(4)?.map(Timestamp::from_micros),
+            scheme: row.parsed(2, SecretScheme::parse)?,
+            pepper_version: row.int(3)?,
+            sealed_secret_mac: row.blob(4)?.to_vec(),
+            expires_at: row.int_or_null(5)?.map(Timestamp::from_micros),
         })
     })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use agentidp_core::canon::parse_strict;
 use agentidp_core::crypto::{DataKey, Place, data_key_id, open};
+use agentidp_core::import::ImportLine;
 use agentidp_core::jose::{Jwk, Jwks};
 use agentidp_core::{DataKeyId, OrgId, SecretBytes};
 
@@ -72,6 +73,20 @@ fn envelope() {
     replay("envelope", |bytes| {
         assert!(open(&key, &place, bytes).is_err());
         let _ = data_key_id(bytes);
+    });
+}
+
+#[test]
+fn import_line() {
+    let mut read = 0;
+    for seed in seeds("import_line") {
+        read += usize::from(ImportLine::parse(&seed).is_ok());
+    }
+    assert_eq!(read, 5, "of the seeds these are right");
+    replay("import_line", |bytes| {
+        if let Err(refused) = ImportLine::parse(bytes) {
+            assert!(refused.to_string().len() < 400);
+        }
     });
 }
 

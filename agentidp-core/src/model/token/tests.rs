@@ -18,6 +18,7 @@ fn case() -> Case {
     let credential = ClientCredential {
         secret_mac: secret_mac(&PEPPER, &organization_id, &agent_id, &credential_id, &secret),
         credential_id,
+        scheme: SecretScheme::Own,
         pepper_version: 1,
         expires_at: Some(Timestamp::from_seconds(1000)),
     };
@@ -187,4 +188,86 @@ fn every_doubt_about_the_client_has_one_code() {
     ] {
         assert_eq!(refusal.code(), ErrorCode::InvalidClient);
     }
+}
+
+/// A client with `secrets` kept as their SHA-256 by another installation, beside its own secret.
+fn with_imported(secrets: &[&str]) -> Case {
+    let mut case = case();
+    for (n, secret) in secrets.iter().enumerate() {
+        let credential_id = CredentialId::from_bytes([n as u8 + 1; 16]);
+        let digest = hexadecimal(&sha256(&[secret.as_bytes()]));
+        let Client { organization_id, agent_id, .. } = &case.client;
+        case.client.credentials.push(ClientCredential {
+            secret_mac: secret_mac(&PEPPER, organization_id, agent_id, &credential_id, &digest),
+            credential_id,
+            scheme: SecretScheme::Sha256,
+            pepper_version: 1,
+            expires_at: Some(Timestamp::from_seconds(1000)),
+        });
+    }
+    case
+}
+
+#[test]
+fn an_imported_secret_authenticates_and_neither_its_digest_nor_nothing_does() {
+    let secrets = ["first", "second", "third", "fourth"];
+    let case = with_imported(&secrets);
+    let request = |secret: &str| TokenRequest::client_credentials(&case.client.agent_id, secret);
+    for (n, secret) in secrets.iter().enumerate() {
+        let grant = case.decide(&request(secret), 0).unwrap();
+        assert_eq!(grant.credential_id, CredentialId::from_bytes([n as u8 + 1; 16]));
+        assert_eq!(case.decide(&request(secret), 1000), Err(Refusal::ExpiredSecret));
+        let digest = hexadecimal(&sha256(&[secret.as_bytes()]));
+        assert_eq!(case.decide(&request(&digest), 0), Err(Refusal::WrongSecret));
+    }
+    for wrong in ["", "First", "first ", "fifth", &"x".repeat(1 << 20)] {
+        assert_eq!(case.decide(&request(wrong), 0), Err(Refusal::WrongSecret), "{wrong:.20}");
+    }
+    assert!(case.decide(&case.request(), 0).is_ok(), "its own secret still does");
+}
+
+#[test]
+fn hundred_byte_secrets_that_differ_in_the_last_byte_are_two_secrets() {
+    let (one, two) = (format!("{}1", "x".repeat(99)), format!("{}2", "x".repeat(99)));
+    let case = with_imported(&[&one]);
+    let request = |secret: &str| TokenRequest::client_credentials(&case.client.agent_id, secret);
+    assert!(case.decide(&request(&one), 0).is_ok());
+    assert_eq!(case.decide(&request(&two), 0), Err(Refusal::WrongSecret));
+}
+
+#[test]
+fn a_scheme_is_never_taken_for_the_other() {
+    let mut case = with_imported(&["first"]);
+    // Somebody who writes into the table what the scheme is gains nothing by it.
+    for credential in &mut case.client.credentials {
+        credential.scheme = match credential.scheme {
+            SecretScheme::Own => SecretScheme::Sha256,
+            SecretScheme::Sha256 => SecretScheme::Own,
+        };
+    }
+    assert_eq!(case.decide(&case.request(), 0), Err(Refusal::WrongSecret));
+    let digest = hexadecimal(&sha256(&[b"first"]));
+    for secret in ["first", &digest] {
+        let request = TokenRequest::client_credentials(&case.client.agent_id, secret);
+        assert_eq!(case.decide(&request, 0), Err(Refusal::WrongSecret));
+    }
+}
+
+#[test]
+fn all_imported_secrets_are_tried_whether_one_of_them_is_right_or_not() {
+    use std::cell::Cell;
+    let case = with_imported(&["first", "second"]);
+    let asked = Cell::new(0);
+    let peppers = |_| {
+        asked.set(asked.get() + 1);
+        Some(PEPPER)
+    };
+    let request = TokenRequest::client_credentials(&case.client.agent_id, "wrong");
+    let now = Timestamp::from_seconds(0);
+    let refused = decide(Some(&case.client), &peppers, &request, &case.issuer, now);
+    assert_eq!((refused, asked.get()), (Err(Refusal::WrongSecret), 2));
+    // The right one is no reason to stop.
+    let request = TokenRequest::client_credentials(&case.client.agent_id, "first");
+    decide(Some(&case.client), &peppers, &request, &case.issuer, now).unwrap();
+    assert_eq!(asked.get(), 4);
 }

@@ -11,6 +11,7 @@ mod examine;
 mod faults;
 mod finish;
 mod heads;
+mod import;
 mod introspection;
 mod main_job;
 mod members;
