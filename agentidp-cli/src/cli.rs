@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Agents of an organization.
     #[command(subcommand)]
     Agent(command::agent::Verb),
-    /// Client secrets of agents.
+    /// Credentials of agents: client secrets and public keys.
     #[command(subcommand)]
     Credential(command::credential::Verb),
     /// Access tokens.

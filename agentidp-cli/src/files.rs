@@ -1,7 +1,7 @@
 //! Reading what arguments point to, and writing what only its owner may read.
 
 use std::fs::OpenOptions;
-use std::io::{self, Read, Write as _};
+use std::io::{self, BufRead, Read, Write as _};
 use std::path::Path;
 
 use agentidp_core::SecretString;
@@ -22,6 +22,27 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     }
     let file = std::fs::File::open(path).and_then(read_all);
     file.map_err(|error| Failure::file(path, &error))
+}
+
+/// The text of a file, or of standard input where the path is `-`. What is no text in it will be
+/// refused as what it is supposed to be.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    Ok(String::from_utf8_lossy(&read(path)?).into_owned())
+}
+
+/// A file to be read line by line, or standard input where the path is `-`.
+///
+/// # Errors
+/// [`Failure`] when it cannot be opened.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = std::fs::File::open(path).map_err(|error| Failure::file(path, &error))?;
+    Ok(Box::new(io::BufReader::new(file)))
 }
 
 /// A secret in a file or on standard input, without the end of its line.

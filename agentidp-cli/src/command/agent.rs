@@ -1,6 +1,11 @@
 //! `agentidp agent`.
 
-use agentidp_core::{Agent, NewAgent};
+mod change;
+mod import;
+mod list;
+mod register;
+
+use agentidp_core::Agent;
 use clap::{Args, Subcommand};
 
 use crate::cli::Global;
@@ -14,34 +19,26 @@ use super::{OrgFlag, agent_id};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Register an agent; its DID and the keys held for it are made with it.
-    Register(Register),
+    Register(register::Register),
+    /// List agents, a page at a time, the oldest first.
+    List(list::List),
     /// Show an agent.
     Show(Show),
+    /// Change an agent; what is not named stays as it is.
+    Update(change::Update),
+    /// Suspend an agent: it gets no tokens, and those it has end.
+    Suspend(Show),
+    /// Let a suspended agent act again.
+    Reactivate(Show),
+    /// Decommission an agent for good: its tokens, credentials and keys end.
+    Decommission(change::Decommission),
+    /// Replace the key that is held for an agent.
+    RotateKeys(change::RotateKeys),
+    /// Import agents of another installation from lines of JSON. Exit code 1: some were refused.
+    Import(import::Import),
 }
 
-/// A new agent.
-#[derive(Debug, Args)]
-pub(crate) struct Register {
-    #[command(flatten)]
-    org: OrgFlag,
-    /// Name for people.
-    #[arg(long, env = "AGENTIDP_NAME")]
-    name: String,
-    /// Scope it may ask for; may be given several times.
-    #[arg(long, env = "AGENTIDP_SCOPE", value_delimiter = ' ')]
-    scope: Vec<String>,
-    /// Resource it may ask tokens for; may be given several times.
-    #[arg(long, value_name = "URL", env = "AGENTIDP_AUDIENCE", value_delimiter = ' ')]
-    audience: Vec<String>,
-    /// What it does.
-    #[arg(long, env = "AGENTIDP_DESCRIPTION")]
-    description: Option<String>,
-    /// Who is responsible for it.
-    #[arg(long, env = "AGENTIDP_OWNER")]
-    owner: Option<String>,
-}
-
-/// An agent to show.
+/// One agent.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// Its id.
@@ -59,30 +56,23 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
     let idp = home::open(global)?;
     let agent = match verb {
         Verb::Register(register) => {
-            register.org.handle(&idp)?.register_agent(register.new_agent())?
+            register.org.handle(&idp)?.register_agent(register.new_agent()?)?
         }
+        Verb::List(list) => return list.run(&idp, output),
         Verb::Show(show) => show.org.handle(&idp)?.agent(&agent_id(&show.agent)?)?,
+        Verb::Update(update) => update.run(&idp)?,
+        Verb::Suspend(show) => show.org.handle(&idp)?.suspend_agent(&agent_id(&show.agent)?)?,
+        Verb::Reactivate(show) => {
+            show.org.handle(&idp)?.reactivate_agent(&agent_id(&show.agent)?)?
+        }
+        Verb::Decommission(verb) => match verb.run(&idp, output)? {
+            Some(agent) => agent,
+            None => return Ok(()),
+        },
+        Verb::RotateKeys(rotate) => return rotate.run(&idp, output),
+        Verb::Import(import) => return import.run(&idp, output),
     };
     output.fields(&fields(&agent))
-}
-
-impl Register {
-    fn new_agent(&self) -> NewAgent {
-        let mut agent = NewAgent::new(&self.name);
-        for scope in self.scope.iter().filter(|scope| !scope.is_empty()) {
-            agent = agent.scope(scope);
-        }
-        for audience in self.audience.iter().filter(|audience| !audience.is_empty()) {
-            agent = agent.audience(audience);
-        }
-        if let Some(description) = &self.description {
-            agent = agent.description(description);
-        }
-        if let Some(owner) = &self.owner {
-            agent = agent.owner(owner);
-        }
-        agent
-    }
 }
 
 fn fields(agent: &Agent) -> Fields {
@@ -97,6 +87,10 @@ fn fields(agent: &Agent) -> Fields {
         .with("status", agent.status)
         .with("scopes", agent.scopes.iter().collect::<Vec<_>>())
         .with("audiences", &agent.audiences)
+        .maybe("capabilities", Some(&agent.capabilities).filter(|list| !list.is_empty()))
+        .maybe("url", agent.url.as_ref())
+        .maybe("tokenLifeSecondsMax", agent.token_life_seconds_max)
+        .maybe("importedAt", agent.imported_at)
         .with("createdAt", agent.created_at)
         .with("updatedAt", agent.updated_at)
 }

@@ -7,6 +7,17 @@ use std::time::Duration;
 /// # Errors
 /// What was expected instead.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    match parse_overlap(text)? {
+        Duration::ZERO => Err("longer than nothing is expected".to_owned()),
+        time => Ok(time),
+    }
+}
+
+/// As [`parse`], and nothing is a length too.
+///
+/// # Errors
+/// What was expected instead.
+pub(crate) fn parse_overlap(text: &str) -> Result<Duration, String> {
     let expected = || "a number with s, m, h or d is expected, such as `90d`".to_owned();
     let unit = text.chars().next_back().ok_or_else(expected)?;
     let seconds: u64 = match unit {
@@ -22,7 +33,6 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
     let total = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
     match total {
-        Some(0) => Err("longer than nothing is expected".to_owned()),
         Some(total) => Ok(Duration::from_secs(total)),
         None => Err("shorter than that is expected".to_owned()),
     }
@@ -36,7 +46,9 @@ mod tests {
     fn a_length_is_a_number_and_a_unit() {
         for (text, seconds) in [("30s", 30), ("15m", 900), ("24h", 86_400), ("90d", 7_776_000)] {
             assert_eq!(parse(text), Ok(Duration::from_secs(seconds)));
+            assert_eq!(parse_overlap(text), Ok(Duration::from_secs(seconds)));
         }
+        assert_eq!(parse_overlap("0s"), Ok(Duration::ZERO));
         for bad in [
             "",
             "d",

@@ -19,5 +19,5 @@ pub(crate) mod quickstart;
 pub(crate) mod token;
 
 pub(crate) use dispatch::run;
-use org_flag::{OrgFlag, agent_id};
+use org_flag::{OrgFlag, agent_id, credential_id};
 use page_flags::PageFlags;

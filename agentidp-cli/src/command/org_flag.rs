@@ -1,6 +1,6 @@
 //! `--org`, and ids on the command line.
 
-use agentidp_core::{AgentError, AgentId, Idp, OrgHandle};
+use agentidp_core::{AgentError, AgentId, CredentialError, CredentialId, Idp, OrgHandle};
 
 use crate::failure::Failure;
 
@@ -28,4 +28,12 @@ impl OrgFlag {
 /// [`Failure`] when it cannot be one.
 pub(super) fn agent_id(text: &str) -> Result<AgentId, Failure> {
     AgentId::parse(text).map_err(|_| Failure::from(AgentError::NotFound))
+}
+
+/// Reads a credential's id. What cannot be one is answered as a credential that is not there.
+///
+/// # Errors
+/// [`Failure`] when it cannot be one.
+pub(super) fn credential_id(text: &str) -> Result<CredentialId, Failure> {
+    CredentialId::parse(text).map_err(|_| Failure::from(CredentialError::NotFound))
 }

@@ -36,7 +36,20 @@ macro_rules! transcripts {
 }
 
 transcripts!(
-    main_job, orgs, members, refusals, usage, homes, kek, databases, settings, doctor, token_end,
+    main_job,
+    orgs,
+    members,
+    agents,
+    credentials,
+    imports,
+    refusals,
+    usage,
+    homes,
+    kek,
+    databases,
+    settings,
+    doctor,
+    token_end,
 );
 
 fn directory() -> std::path::PathBuf {

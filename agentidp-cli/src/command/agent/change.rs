@@ -1,0 +1,151 @@
+//! `agentidp agent update`, `decommission` and `rotate-keys`.
+
+use std::time::Duration;
+
+use agentidp_core::{Agent, AgentChanges, Idp};
+use clap::Args;
+
+use crate::command::confirm::Confirm;
+use crate::command::{OrgFlag, agent_id, duration};
+use crate::failure::Failure;
+use crate::output::{Fields, Output};
+
+/// What becomes of an agent.
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Its id.
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    #[command(flatten)]
+    org: OrgFlag,
+    /// Name for people.
+    #[arg(long, env = "AGENTIDP_NAME")]
+    name: Option<String>,
+    /// All scopes it may ask for; may be given several times, empty for none.
+    #[arg(long, env = "AGENTIDP_SCOPE", value_delimiter = ' ')]
+    scope: Option<Vec<String>>,
+    /// All resources it may ask tokens for; may be given several times, empty for none.
+    #[arg(long, value_name = "URL", env = "AGENTIDP_AUDIENCE", value_delimiter = ' ')]
+    audience: Option<Vec<String>>,
+    /// What it does; empty to say nothing.
+    #[arg(long, env = "AGENTIDP_DESCRIPTION")]
+    description: Option<String>,
+    /// Who is responsible for it; empty for nobody.
+    #[arg(long, env = "AGENTIDP_OWNER")]
+    owner: Option<String>,
+    /// All OASF skills that it has; may be given several times, empty for none.
+    #[arg(long, value_name = "SKILL", env = "AGENTIDP_CAPABILITY", value_delimiter = ' ')]
+    capability: Option<Vec<String>>,
+    /// Where it is reached itself: https, or http on localhost; empty for nowhere.
+    #[arg(long, env = "AGENTIDP_URL")]
+    url: Option<String>,
+    /// Longest life of its tokens in seconds, 60 to 86400; 0 for that of its organization.
+    #[arg(long, value_name = "SECONDS", env = "AGENTIDP_TOKEN_LIFE_SECONDS_MAX")]
+    token_life_seconds_max: Option<i64>,
+}
+
+impl Update {
+    pub(super) fn run(&self, idp: &Idp) -> Result<Agent, Failure> {
+        let org = self.org.handle(idp)?;
+        Ok(org.update_agent(&agent_id(&self.agent)?, &self.changes())?)
+    }
+
+    fn changes(&self) -> AgentChanges {
+        let given = |list: &[String]| {
+            list.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>()
+        };
+        let mut changes = AgentChanges::new();
+        if let Some(name) = &self.name {
+            changes = changes.name(name);
+        }
+        if let Some(scopes) = &self.scope {
+            changes = changes.scopes(given(scopes));
+        }
+        if let Some(audiences) = &self.audience {
+            changes = changes.audiences(given(audiences));
+        }
+        if let Some(capabilities) = &self.capability {
+            changes = changes.capabilities(given(capabilities));
+        }
+        changes = match self.description.as_deref() {
+            None => changes,
+            Some("") => changes.without_description(),
+            Some(description) => changes.description(description),
+        };
+        changes = match self.owner.as_deref() {
+            None => changes,
+            Some("") => changes.without_owner(),
+            Some(owner) => changes.owner(owner),
+        };
+        changes = match self.url.as_deref() {
+            None => changes,
+            Some("") => changes.without_url(),
+            Some(url) => changes.url(url),
+        };
+        match self.token_life_seconds_max {
+            None => changes,
+            Some(0) => changes.without_token_life_seconds_max(),
+            Some(seconds) => changes.token_life_seconds_max(seconds),
+        }
+    }
+}
+
+/// An agent that is to go.
+#[derive(Debug, Args)]
+pub(crate) struct Decommission {
+    /// Its id.
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    #[command(flatten)]
+    org: OrgFlag,
+    #[command(flatten)]
+    confirm: Confirm,
+}
+
+impl Decommission {
+    /// The agent as it is then; nothing on a dry run.
+    pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<Option<Agent>, Failure> {
+        let org = self.org.handle(idp)?;
+        let agent = org.agent(&agent_id(&self.agent)?)?;
+        let action = format!("decommission the agent `{}` ({}) for good", agent.name, agent.id);
+        if !self.confirm.given(&action, output)? {
+            return Ok(None);
+        }
+        Ok(Some(org.decommission_agent(&agent.id)?))
+    }
+}
+
+/// A key to replace.
+#[derive(Debug, Args)]
+pub(crate) struct RotateKeys {
+    /// The agent's id.
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    #[command(flatten)]
+    org: OrgFlag,
+    /// Time for which the old key is published, such as 24h or 0s, up to 90d.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "AGENTIDP_OVERLAP",
+        default_value = "24h",
+        value_parser = duration::parse_overlap
+    )]
+    overlap: Duration,
+}
+
+impl RotateKeys {
+    pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
+        let org = self.org.handle(idp)?;
+        let key = org.rotate_agent_keys(&agent_id(&self.agent)?, self.overlap)?;
+        output.fields(
+            &Fields::default()
+                .with("kid", &key.kid)
+                .with("agentId", &key.agent_id)
+                .with("alg", key.public_key.alg().as_str())
+                .with("custody", key.custody)
+                .with("state", key.state)
+                .with("createdAt", key.created_at),
+        )
+    }
+}
