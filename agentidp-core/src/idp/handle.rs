@@ -148,7 +148,7 @@ impl Idp {
     /// let token = idp.token(&TokenRequest::client_credentials(&reader.id, credential.secret()))?;
     ///
     /// let theirs = idp.on_behalf_of(&token.access_token)?.org(&org.id);
-    /// assert_eq!(theirs.agent(&reader.id)?, reader);
+    /// assert_eq!(theirs.agent(&reader.id)?.did, reader.did);
     /// assert!(theirs.register_agent(NewAgent::new("another")).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -133,7 +133,11 @@ macro_rules! actions {
             pub const fn only_looks(self) -> bool {
                 matches!(
                     self,
-                    Action::SeeOrg | Action::SeeAgents | Action::SeeCredentials | Action::SeeAudit
+                    Action::SeeOrg
+                        | Action::SeeAgents
+                        | Action::SeeCredentials
+                        | Action::IntrospectTokens
+                        | Action::SeeAudit
                 )
             }
 
