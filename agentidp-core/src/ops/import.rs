@@ -9,7 +9,7 @@ use crate::did::agent_did;
 use crate::error::ErrorCode;
 use crate::import::{ImportLine, ImportedProof};
 use crate::jose::Jwk;
-use crate::model::{Action, Agent, Credential, CredentialKind, Invalid, OrgStatus};
+use crate::model::{Action, Agent, Credential, CredentialKind, Denied, Invalid, OrgStatus};
 use crate::store::instance::PublicIdKind;
 use crate::store::{Tx, agents, credentials, orgs};
 
@@ -91,7 +91,15 @@ pub(crate) fn import(
     mut options: ImportOptions<'_>,
 ) -> Result<ImportReport, ImportError> {
     let report = ImportReport { dry_run: options.dry_run, ..ImportReport::default() };
-    let mut import = Import { acting, report, places_left: 0, taken: HashSet::new(), full: None };
+    let mut import = Import {
+        acting,
+        report,
+        places_left: 0,
+        taken: HashSet::new(),
+        full: None,
+        denied: false,
+        leave: None,
+    };
     match import.run(source, &mut options) {
         Ok(()) => Ok(import.report),
         Err(source) => Err(ImportError { report: import.report, source }),
@@ -108,6 +116,10 @@ struct Import<'a> {
     taken: HashSet<u128>,
     /// Once no more agents may be imported: why. The lines that follow are refused unasked.
     full: Option<i64>,
+    /// Whether something was denied already: it is told once, not for each line.
+    denied: bool,
+    /// Whether the caller may change credentials, once it was asked.
+    leave: Option<Result<(), Denied>>,
 }
 
 impl Import<'_> {
@@ -151,8 +163,10 @@ impl Import<'_> {
 
     fn refuse(&mut self, refused: &LineError) {
         self.report.refused += 1;
-        if let LineError::Agent(AgentError::LimitReached(most)) = refused {
-            self.full = Some(*most);
+        match refused {
+            LineError::Agent(AgentError::LimitReached(most)) => self.full = Some(*most),
+            LineError::Agent(AgentError::Denied(_)) => self.denied = true,
+            _ => {}
         }
         if self.report.refusals.len() < limits::IMPORT_REFUSALS_TOLD_MAX {
             self.report.refusals.push(RefusedLine {
@@ -177,13 +191,37 @@ impl Import<'_> {
         if let Some(most) = self.full {
             return Err(AgentError::LimitReached(most).into());
         }
+        let with_credentials = !line.credentials.is_empty();
         let draft = Draft::make(self.acting, line)?;
+        self.ask(&draft.agent, with_credentials)?;
         if self.report.dry_run {
             self.try_out(&draft)?
         } else {
             draft.store(self.acting)?
         }
         Ok(true)
+    }
+
+    /// Asks whether the caller may import this agent.
+    fn ask(&mut self, agent: &Agent, with_credentials: bool) -> Result<(), AgentError> {
+        if self.denied {
+            self.acting.caller.holds(&agent.scopes)?;
+        } else {
+            self.acting.ask_holds::<AgentError>(Action::ChangeAgents, &agent.scopes)?;
+        }
+        if !with_credentials {
+            return Ok(());
+        }
+        if let Some(known) = self.leave {
+            return Ok(known?);
+        }
+        let asked = self.acting.ask::<AgentError>(Action::ChangeCredentials);
+        self.leave = match &asked {
+            Ok(()) => Some(Ok(())),
+            Err(AgentError::Denied(denied)) => Some(Err(*denied)),
+            Err(_) => None,
+        };
+        asked
     }
 
     /// Checks what only the database and the lines before can tell, and stores nothing.
@@ -235,12 +273,8 @@ impl Draft {
         };
         let did = agent_did(&context.issuer, &id);
         let mut agent = line.agent.build(id, organization.clone(), did, now)?;
-        acting.ask_holds::<AgentError>(Action::ChangeAgents, &agent.scopes)?;
         agent.imported_at = Some(now);
         agent.created_at = line.created_at.unwrap_or(now);
-        if !line.credentials.is_empty() {
-            acting.ask::<AgentError>(Action::ChangeCredentials)?;
-        }
         let mut credentials = Vec::new();
         for imported in line.credentials {
             if imported.expires_at.is_some_and(|expires_at| expires_at <= now) {

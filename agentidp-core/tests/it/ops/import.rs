@@ -259,10 +259,21 @@ fn who_may_not_or_does_not_hold_the_scopes_imports_nothing(engine: Engine) {
     let lines = [
         json!({"name": "held", "scopes": ["tools:write"]}),
         json!({"name": "wider", "scopes": ["tools:read"]}),
+        json!({"name": "wider again", "scopes": ["tools:read"]}),
         json!({"name": "with a secret", "credentials": [digest("s")]}),
+        json!({"name": "with another", "credentials": [digest("t")]}),
     ];
     let report = import(&org, &lines);
-    assert_eq!((report.imported, report.refused), (1, 2));
+    assert_eq!((report.imported, report.refused), (1, 4));
+    let denied = |test: &TestIdp| {
+        let trail = test.trail(&acme.org.id);
+        trail.iter().filter(|entry| *entry == "access.denied Refused").count()
+    };
+    assert_eq!(
+        denied(&test),
+        4,
+        "of two scopes, the first; of credentials; of a foreign place; of leave"
+    );
     let refused =
         |refused: &agentidp_core::RefusedLine| refused.code == ErrorCode::InsufficientScope;
     assert!(report.refusals.iter().all(refused));
