@@ -121,6 +121,11 @@ pub(crate) fn add(
     let refusal = acting.write("add agent key", Action::ChangeAgents, |tx| {
         agent_keys::purge(tx, id, now)?;
         let mut refusal = refusal(tx, id, &key, 0)?;
+        // Its scopes may have become more since the caller was asked.
+        let scopes = agents::get(tx, id)?.ok_or(AgentError::NotFound)?.scopes;
+        if let Err(denied) = acting.caller.holds(&scopes) {
+            refusal = Some(denied.into());
+        }
         if refusal.is_none() && !agent_keys::insert(tx, &key, None)? {
             refusal = Some(AgentError::KeyKnown(key.kid.clone()));
         }

@@ -37,7 +37,7 @@ pub(crate) fn rotate(
     let secret = ClientSecret::generate(&new.id, &*context.rng)?;
     let kept = KeptSecret::own(context, organization, agent, &secret)?;
     let decided = acting.write("rotate credential", Action::ChangeCredentials, |tx| {
-        let rotation = match decide(tx, id, &new, overlap)? {
+        let rotation = match decide(acting, tx, id, &new, overlap)? {
             Ok(rotation) => rotation,
             Err(refusal) => {
                 let event = acting.refused(ROTATED, reason(refusal.code())).target(agent.as_str());
@@ -62,13 +62,14 @@ pub(crate) fn rotate(
 
 /// What the rotation comes to as the agent and its secrets stand. Whoever asks holds the agent's lock.
 fn decide(
+    acting: &Acting<'_>,
     tx: &mut dyn Tx,
     id: &CredentialId,
     new: &Credential,
     overlap: Duration,
 ) -> Result<Result<Rotation, CredentialError>, CredentialError> {
     let now = new.created_at;
-    if let Some(refusal) = lock(tx, &new.client_id)? {
+    if let Some(refusal) = lock(acting, tx, &new.client_id)? {
         return Ok(Err(refusal));
     }
     let old = credentials::get(tx, id)?.ok_or(CredentialError::NotFound)?;

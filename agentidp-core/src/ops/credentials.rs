@@ -109,7 +109,7 @@ fn store(
 ) -> Result<(), CredentialError> {
     let agent = &credential.client_id;
     let refusal = acting.write("issue credential", Action::ChangeCredentials, |tx| {
-        let refusal = match refusal(tx, credential)? {
+        let refusal = match refusal(acting, tx, credential)? {
             Some(refusal) => Some(refusal),
             None => insert(tx)?,
         };
@@ -141,11 +141,12 @@ pub(super) fn told<'a>(event: Event<'a>, credential: &'a Credential) -> Event<'a
 /// Why the agent may not have one more credential. Locking the agent makes others wait, so that two
 /// cannot both take the last place.
 fn refusal(
+    acting: &Acting<'_>,
     tx: &mut dyn Tx,
     credential: &Credential,
 ) -> Result<Option<CredentialError>, CredentialError> {
     let agent = &credential.client_id;
-    if let Some(refusal) = lock(tx, agent)? {
+    if let Some(refusal) = lock(acting, tx, agent)? {
         return Ok(Some(refusal));
     }
     if credential.kind == CredentialKind::PublicKey {
@@ -156,17 +157,22 @@ fn refusal(
     Ok(full.then_some(CredentialError::LimitReached(limits::LIVE_SECRETS_MAX)))
 }
 
-/// Makes others that change the agent wait, or tells why it may have no credential.
+/// Makes others that change the agent wait, or tells why it may have no credential. Its scopes are
+/// looked at again: they may have become more since the caller was asked.
 pub(super) fn lock(
+    acting: &Acting<'_>,
     tx: &mut dyn Tx,
     agent: &AgentId,
 ) -> Result<Option<CredentialError>, CredentialError> {
-    if agents::lock(tx, agent)? {
+    let active = agents::lock(tx, agent)?;
+    if active && acting.caller.agent().is_none() {
         return Ok(None);
     }
-    let known = agents::get(tx, agent)?;
-    let gone = known.is_none_or(|agent| agent.status == AgentStatus::Active);
-    Ok(Some(if gone { CredentialError::NotFound } else { CredentialError::NotActive }))
+    let known = agents::get(tx, agent)?.ok_or(CredentialError::NotFound)?;
+    if known.status != AgentStatus::Active {
+        return Ok(Some(CredentialError::NotActive));
+    }
+    Ok(acting.caller.holds(&known.scopes).err().map(CredentialError::from))
 }
 
 /// What is kept of a secret: a MAC under the newest pepper, sealed for its row.

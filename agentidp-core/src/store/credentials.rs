@@ -1,6 +1,6 @@
 //! Credentials of agents, and the guarded insert that issues a token by one.
 
-use crate::base::{AgentId, CredentialId, EventId, Timestamp};
+use crate::base::{AgentId, CredentialId, EventId, Timestamp, limits};
 use crate::model::{Credential, CredentialKind, CredentialStatus, SecretScheme};
 
 use super::{Row, StoreError, Tx, Value};
@@ -144,6 +144,9 @@ const REVOKE_ALL: &str = "UPDATE credentials SET status = 'revoked', sealed_secr
 pub(crate) fn revoke_all(tx: &mut dyn Tx, agent: &AgentId) -> Result<(), StoreError> {
     tx.execute(REVOKE_ALL, &[Value::Text(agent.as_str())]).map(|_| ())
 }
+
+// The limit of the statement below.
+const _: () = assert!(limits::LIVE_SECRETS_MAX <= 10);
 
 /// A live secret of an agent.
 pub(crate) struct LiveSecret {

@@ -5,6 +5,7 @@ mod agent_status;
 mod agents;
 mod authority;
 mod bad_input;
+mod between;
 mod credentials;
 mod engine;
 mod examine;
