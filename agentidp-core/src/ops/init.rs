@@ -6,7 +6,7 @@ use crate::base::{Clock, DataKeyId, InstanceId, OrgId, Rng, SecretBytes, Timesta
 use crate::crypto::{Alg, CryptoProvider, DataKey, Kek, KekSalt, KekSource, KeyBinding, seal};
 use crate::did::root_did;
 use crate::jose::Jwk;
-use crate::model::{Invalid, Issuer, NewOrg};
+use crate::model::{Invalid, Issuer, NewOrg, PlanTier};
 use crate::store::installation::{self, InstanceRow, KeyPurpose, KeyState, SigningKeyRow};
 use crate::store::orgs::{self, DataKeyPurpose, DataKeyRow};
 use crate::store::{Scope, Store, Tx, audit};
@@ -178,7 +178,10 @@ impl<'a> Maker<'a> {
     }
 
     fn insert_system(&self, tx: &mut dyn Tx, keys: &NewKeys) -> Result<(), OpenError> {
-        let org = NewOrg::new("system").name("System").build(self.system.clone(), self.now)?;
+        let org = NewOrg::new("system")
+            .name("System")
+            .plan(PlanTier::Enterprise)
+            .build(self.system.clone(), self.now)?;
         orgs::claim_public_id(tx, crate::store::instance::PublicIdKind::Slug, "system")?;
         orgs::insert(tx, &org)?;
         let log = crate::audit::log_origin(self.issuer, &self.system);

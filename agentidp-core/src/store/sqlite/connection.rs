@@ -107,9 +107,7 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
     let mut connection = location.open(flags).map_err(|error| failure::opening(&error))?;
     prepare(&mut connection)?;
     if !location.is_memory() {
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .map_err(|error| failure::opening(&error))?;
+        keep_a_log(&connection)?;
     }
     // Without recursive_triggers a REPLACE would delete the row in its way unseen by any trigger.
     // Without secure_delete a data key that was destroyed would stay in the unused part of its page;
@@ -124,6 +122,21 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
     let scope = ScopeCell::default();
     add_functions(&connection, &scope)?;
     Ok((connection, scope))
+}
+
+/// Turns the write-ahead log on. Where another process is about to do the same, SQLite answers that
+/// the file is busy without asking the busy handler.
+fn keep_a_log(connection: &Connection) -> Result<(), StoreError> {
+    let mut tried = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Ok(()) => return Ok(()),
+            Err(error) if failure::failing(&error) == StoreError::Busy && fair_wait(tried) => {
+                tried += 1;
+            }
+            Err(error) => return Err(failure::opening(&error)),
+        }
+    }
 }
 
 /// A connection that only looks, at whatever the file holds: nothing of it is changed, also not how

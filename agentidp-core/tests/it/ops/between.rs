@@ -37,6 +37,10 @@ impl Store for Between {
         self.inner.read_tx(scope, body)
     }
 
+    fn is_hot_row_cheap(&self) -> bool {
+        self.inner.is_hot_row_cheap()
+    }
+
     fn settle(&self) -> Result<(), StoreError> {
         self.inner.settle()
     }

@@ -1,5 +1,6 @@
 //! The verbs, through the front door, on every engine.
 
+mod against_a_model;
 mod agent_keys;
 mod agent_status;
 mod agents;
