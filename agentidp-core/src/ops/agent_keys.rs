@@ -13,6 +13,7 @@ use super::acting::Acting;
 use super::context::Context;
 use super::error::AgentError;
 use super::journal::reason;
+use super::members;
 use super::signing::place;
 
 /// The types of the events.
@@ -112,9 +113,12 @@ pub(crate) fn add(
     jwk_or_pem: &str,
 ) -> Result<AgentKey, AgentError> {
     let public = Jwk::from_text(jwk_or_pem).map_err(AgentError::Key)?;
-    let known =
-        acting.read(Action::ChangeAgents, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))?;
-    // Whoever signs as an agent has its scopes.
+    let known = acting.read(Action::ChangeAgents, |tx| {
+        let known = agents::get(tx, id)?.ok_or(AgentError::NotFound)?;
+        // Whoever signs as an agent has its role and its scopes.
+        members::holds_role(acting, tx, id)??;
+        Ok::<_, AgentError>(known)
+    })?;
     acting.ask_holds::<AgentError>(Action::ChangeAgents, &known.scopes)?;
     let now = acting.context.now();
     let key = AgentKey::current(id, public.key(), Custody::HeldByAgent, now);

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentidp_core::store::{Scope, Store, StoreError, Value};
 use agentidp_core::{
-    AgentId, CredentialError, Cursor, Denied, ErrorCode, Idp, Member, MemberStays, NewAgent,
-    NewCredential, OrgError, OrgHandle, OrgId, PageRequest, Role, TokenRequest,
+    AgentError, AgentId, AgentStatus, CredentialError, Cursor, Denied, ErrorCode, Idp, Member,
+    MemberStays, NewAgent, NewCredential, OrgError, OrgHandle, OrgId, PageRequest, Role,
+    TokenRequest,
 };
 use agentidp_testkit::{TestIdp, TestRng};
 
@@ -28,6 +29,7 @@ super::on_every_engine!(
     whatever_many_do_at_once_an_owner_is_left,
     nobody_raises_its_own_role,
     nobody_gets_the_secret_of_a_mightier_member,
+    a_decommissioned_agent_is_no_member_any_more,
     adding_a_member_is_all_or_nothing,
     changing_a_role_is_all_or_nothing,
     removing_a_member_is_all_or_nothing,
@@ -497,16 +499,46 @@ fn nobody_gets_the_secret_of_a_mightier_member(engine: Engine) {
         }
     }
     for (rank, role) in of_role.into_iter().enumerate() {
-        let (_, idp) = agent_with(&test, &acme.org.id, &["credentials:write"], role);
+        let (_, idp) =
+            agent_with(&test, &acme.org.id, &["credentials:write", "agents:write"], role);
         for (at, agent) in targets.iter().enumerate() {
-            let issued = idp.org(&acme.org.id).issue_credential(agent, NewCredential::default());
-            match issued {
+            let theirs = idp.org(&acme.org.id);
+            // A key that the agent is said to hold is as good as a secret of it.
+            let key = theirs.add_agent_key(agent, &super::public_keys::jwk().to_string());
+            assert_eq!(at > rank, matches!(key, Err(AgentError::Denied(Denied::RoleMissing))));
+            match theirs.issue_credential(agent, NewCredential::default()) {
                 Ok(_) => assert!(at <= rank, "{role:?} got a secret of {:?}", of_role[at]),
                 Err(CredentialError::Denied(Denied::RoleMissing)) => assert!(at > rank),
                 Err(error) => panic!("{error:?}"),
             }
         }
     }
+    test.finish();
+}
+
+fn a_decommissioned_agent_is_no_member_any_more(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let agents = new_agents(&org, 2);
+    org.add_member(&agents[0], Role::Owner).unwrap();
+    // Whoever may end agents must not end the last owner with one, and nor may the operator.
+    let (_, idp) = agent_with(&test, &acme.org.id, &["agents:write"], None);
+    for org in [&org, &idp.org(&acme.org.id)] {
+        let refused = org.decommission_agent(&agents[0]).unwrap_err();
+        assert!(matches!(refused, AgentError::Member(MemberStays::LastOwner)));
+        assert_eq!(refused.code(), ErrorCode::LastOwner);
+    }
+    let told = test.trail(&acme.org.id);
+    assert_eq!(told.iter().filter(|e| *e == "agent.decommissioned Refused").count(), 2);
+    assert_eq!(org.agent(&agents[0]).unwrap().status, AgentStatus::Active);
+    org.suspend_agent(&agents[0]).expect("it can be stopped at once");
+    org.add_member(&agents[1], Role::Owner).unwrap();
+    org.decommission_agent(&agents[0]).unwrap();
+    assert_eq!(roles(&org), BTreeMap::from([(agents[1].clone(), Role::Owner)]));
+    let told = test.trail(&acme.org.id);
+    let expected = ["org.member.removed Success", "agent.decommissioned Success"];
+    assert_eq!(told[told.len() - 2..], expected);
     test.finish();
 }
 
