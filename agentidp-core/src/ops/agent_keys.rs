@@ -113,12 +113,9 @@ pub(crate) fn add(
     jwk_or_pem: &str,
 ) -> Result<AgentKey, AgentError> {
     let public = Jwk::from_text(jwk_or_pem).map_err(AgentError::Key)?;
-    let known = acting.read(Action::ChangeAgents, |tx| {
-        let known = agents::get(tx, id)?.ok_or(AgentError::NotFound)?;
-        // Whoever signs as an agent has its role and its scopes.
-        members::holds_role(acting, tx, id)??;
-        Ok::<_, AgentError>(known)
-    })?;
+    let known =
+        acting.read(Action::ChangeAgents, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))?;
+    // Whoever signs as an agent has its scopes, and its role.
     acting.ask_holds::<AgentError>(Action::ChangeAgents, &known.scopes)?;
     let now = acting.context.now();
     let key = AgentKey::current(id, public.key(), Custody::HeldByAgent, now);
@@ -127,7 +124,8 @@ pub(crate) fn add(
         let mut refusal = refusal(tx, id, &key, 0)?;
         // Its scopes may have become more since the caller was asked.
         let scopes = agents::get(tx, id)?.ok_or(AgentError::NotFound)?.scopes;
-        if let Err(denied) = acting.caller.holds(&scopes) {
+        let held = members::holds_role(acting, tx, id)?;
+        if let Err(denied) = held.and_then(|()| acting.caller.holds(&scopes)) {
             refusal = Some(denied.into());
         }
         if refusal.is_none() && !agent_keys::insert(tx, &key, None)? {

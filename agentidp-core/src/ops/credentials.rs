@@ -93,10 +93,7 @@ pub(super) fn credential(
 /// agent's scopes. A stranger to the organization is told so before any key of it is looked for.
 pub(super) fn ask(acting: &Acting<'_>, agent: &AgentId) -> Result<(), CredentialError> {
     let known = acting.read(Action::ChangeCredentials, |tx| {
-        let known = agents::get(tx, agent)?.ok_or(CredentialError::NotFound)?;
-        // Whoever has an agent's secret has its role and its scopes.
-        members::holds_role(acting, tx, agent)??;
-        Ok::<_, CredentialError>(known)
+        agents::get(tx, agent)?.ok_or(CredentialError::NotFound)
     })?;
     acting.ask_holds(Action::ChangeCredentials, &known.scopes)
 }
@@ -172,7 +169,10 @@ pub(super) fn lock(
     if known.status != AgentStatus::Active {
         return Ok(Some(CredentialError::NotActive));
     }
-    Ok(acting.caller.holds(&known.scopes).err().map(CredentialError::from))
+    // Whoever has an agent's secret has its role, too.
+    let held = members::holds_role(acting, tx, agent)?;
+    let held = held.and_then(|()| acting.caller.holds(&known.scopes));
+    Ok(held.err().map(CredentialError::from))
 }
 
 /// What is kept of a secret: a MAC under the newest pepper, sealed for its row.

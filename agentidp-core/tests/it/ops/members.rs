@@ -513,6 +513,10 @@ fn nobody_gets_the_secret_of_a_mightier_member(engine: Engine) {
             }
         }
     }
+    let told = test.trail(&acme.org.id);
+    for event in ["credential.generated Refused", "agent.key_added Refused"] {
+        assert_eq!(told.iter().filter(|entry| *entry == event).count(), 6, "{event}: {told:?}");
+    }
     test.finish();
 }
 
