@@ -37,13 +37,14 @@ pub use idp::{
 pub use model::{
     Action, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState, AgentStatus,
     Credential, CredentialKind, CredentialStatus, Custody, Denied, HealthCheck, HealthStatus,
-    Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, Member, MemberStays,
-    NewAgent, NewCredential, NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus,
-    OrgStays, PlanTier, RevocationRequest, RevokeTokens, Role, TokenRequest, TokenResponse,
-    TokenUsage,
+    Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, KeyPolicy, KeyPurpose,
+    KeyRefusal, KeyRotation, KeyState, Member, MemberStays, NewAgent, NewCredential,
+    NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, PlanTier,
+    RevocationRequest, RevokeTokens, Role, SigningKey, TokenRequest, TokenResponse, TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{
     AccessError, AgentError, AuditError, CredentialError, Fault, ImportError, ImportOptions,
-    ImportReport, ImportStop, OpenError, OrgError, Refused, RefusedLine, TokenError,
+    ImportReport, ImportStop, KeyChange, KeyEvent, OpenError, OrgError, Refused, RefusedLine,
+    RevokedKey, RotatedKey, SigningKeyError, Tick, TokenError,
 };

@@ -1,4 +1,4 @@
--- The instance itself. One row.
+-- The instance itself. One row. `keys_version` counts the changes of `signing_keys`.
 CREATE TABLE instance (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     instance_id TEXT COLLATE "C" NOT NULL,
@@ -7,6 +7,7 @@ CREATE TABLE instance (
     kek_salt BYTEA,
     root_key_id TEXT COLLATE "C" NOT NULL,
     root_key BYTEA NOT NULL,
+    keys_version BIGINT NOT NULL DEFAULT 1,
     created_at BIGINT NOT NULL
 );
 
@@ -143,19 +144,25 @@ CREATE TABLE credentials (
 
 CREATE UNIQUE INDEX credentials_by_id ON credentials (organization_id, credential_id);
 
--- The instance's own keys: tokens, documents, the audit log. Private halves sealed under `system`.
+-- The instance's own keys: tokens, documents, the audit log. Private halves are sealed under `system`, and
+-- destroyed with a key's revocation. Nothing is signed by a key at `signs_until` or later.
 CREATE TABLE signing_keys (
     kid TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     purpose TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('token', 'document', 'audit')),
     alg TEXT COLLATE "C" NOT NULL,
     state TEXT COLLATE "C" NOT NULL CHECK (state IN ('next', 'current', 'retired', 'revoked')),
     public_jwk TEXT COLLATE "C" NOT NULL,
-    sealed_private_key BYTEA NOT NULL,
+    sealed_private_key BYTEA,
     created_at BIGINT NOT NULL,
     current_at BIGINT,
+    signs_until BIGINT,
     retired_at BIGINT,
-    revoked_at BIGINT
+    revoked_at BIGINT,
+    CHECK (state = 'revoked' OR sealed_private_key IS NOT NULL)
 );
+
+-- Keys of one purpose and algorithm succeed one another.
+CREATE UNIQUE INDEX signing_keys_one ON signing_keys (purpose, alg, state) WHERE state IN ('next', 'current');
 
 -- Keys of the MAC that client secrets are kept as.
 CREATE TABLE peppers (

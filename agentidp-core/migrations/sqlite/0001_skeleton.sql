@@ -1,4 +1,4 @@
--- The instance itself. One row.
+-- The instance itself. One row. `keys_version` counts the changes of `signing_keys`.
 CREATE TABLE instance (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     instance_id TEXT NOT NULL,
@@ -7,6 +7,7 @@ CREATE TABLE instance (
     kek_salt BLOB,
     root_key_id TEXT NOT NULL,
     root_key BLOB NOT NULL,
+    keys_version INTEGER NOT NULL DEFAULT 1,
     created_at INTEGER NOT NULL
 ) STRICT;
 
@@ -143,19 +144,25 @@ CREATE TABLE credentials (
 
 CREATE UNIQUE INDEX credentials_by_id ON credentials (organization_id, credential_id);
 
--- The instance's own keys: tokens, documents, the audit log. Private halves sealed under `system`.
+-- The instance's own keys: tokens, documents, the audit log. Private halves are sealed under `system`, and
+-- destroyed with a key's revocation. Nothing is signed by a key at `signs_until` or later.
 CREATE TABLE signing_keys (
     kid TEXT NOT NULL PRIMARY KEY,
     purpose TEXT NOT NULL CHECK (purpose IN ('token', 'document', 'audit')),
     alg TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('next', 'current', 'retired', 'revoked')),
     public_jwk TEXT NOT NULL,
-    sealed_private_key BLOB NOT NULL,
+    sealed_private_key BLOB,
     created_at INTEGER NOT NULL,
     current_at INTEGER,
+    signs_until INTEGER,
     retired_at INTEGER,
-    revoked_at INTEGER
+    revoked_at INTEGER,
+    CHECK (state = 'revoked' OR sealed_private_key IS NOT NULL)
 ) STRICT, WITHOUT ROWID;
+
+-- Keys of one purpose and algorithm succeed one another.
+CREATE UNIQUE INDEX signing_keys_one ON signing_keys (purpose, alg, state) WHERE state IN ('next', 'current');
 
 -- Keys of the MAC that client secrets are kept as.
 CREATE TABLE peppers (

@@ -94,3 +94,32 @@ pub const ASYNC_THREADS: usize = 64;
 pub const ASYNC_QUEUE: usize = 1024;
 /// Longest key-encryption key file read, in bytes.
 pub const KEK_FILE_BYTES_MAX: u64 = 4096;
+/// For how long a key set may be kept by those who fetched it (`Cache-Control: max-age`).
+pub const JWKS_AGE_MAX: Duration = Duration::from_secs(10 * 60);
+/// For how long a process may not have noticed that another one changed the instance's keys.
+pub const KEYS_STALE_MAX: Duration = Duration::from_secs(5);
+/// Shortest time between the publication of a key and its first signature: copies of the key set are
+/// older by [`JWKS_AGE_MAX`] and [`KEYS_STALE_MAX`], and a commit may have had to wait.
+pub const KEY_LEAD_MIN: Duration = Duration::from_secs(15 * 60);
+/// Time between the publication of a key and its first signature, unless configured.
+pub const KEY_LEAD: Duration = Duration::from_secs(24 * 3600);
+/// Longest such time.
+pub const KEY_LEAD_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Shortest time for which a key signs: keys that retired are published for a day, and there is room
+/// for [`PUBLISHED_KEYS_MAX`] of them.
+pub const KEY_ROTATION_MIN: Duration = Duration::from_secs(6 * 3600);
+/// Time for which a key signs, unless configured.
+pub const KEY_ROTATION: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Longest such time.
+pub const KEY_ROTATION_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// For how long a key may sign before that is written down again. What is written down tells when the
+/// last token of a key expires, even if clocks were set back or differ.
+pub const SIGNING_LEASE: Duration = Duration::from_secs(3600);
+/// For how long a key that signed tokens is published after the last of them could have been issued:
+/// their longest life, the skew that verifiers grant, and as much between the clocks of our machines.
+pub const KEY_RETENTION: Duration =
+    Duration::from_secs((TOKEN_LIFE_SECONDS_MAX + 2 * SKEW_SECONDS).cast_unsigned());
+/// Most published keys for tokens before no further one is made: half of what a set may hold.
+pub const PUBLISHED_KEYS_MAX: usize = JWKS_KEYS_MAX / 2;
+/// Most steps of keys that one tick takes.
+pub const TICK_KEY_STEPS_MAX: usize = 32;

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::base::limits;
 use crate::error::ErrorCode;
+use crate::jose::Jwks;
+use crate::oidc::Verifier;
 
 use super::Idp;
 
@@ -18,7 +20,7 @@ use super::Idp;
 /// A verb blocks until its commit is durable, so it must not run on a thread of the host's runtime.
 /// Here it runs on one of a few threads of our own. Work beyond what they and a bounded queue take
 /// is refused at once, so that a host under pressure can say so (HTTP 503) instead of piling it up.
-/// Verifying a token is arithmetic: call [`Idp::verifier`] on any thread.
+/// Verifying a token is arithmetic, which may be done on any thread: see [`AsyncIdp::verifier`].
 ///
 /// ```
 /// use agentidp_core::{AsyncIdp, Config, Idp, KekSource, NewOrg};
@@ -117,6 +119,29 @@ impl AsyncIdp {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })?;
         Ok(Answered(answer).await)
+    }
+
+    /// As [`Idp::verifier`], whose reading of a row, once in a few seconds, is done on one of the
+    /// threads.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when all threads are busy and the queue is full.
+    pub async fn verifier(&self) -> Result<Arc<Verifier>, Overloaded> {
+        match self.idp.context.fresh_signing_at_hand() {
+            Some(keys) => Ok(keys.verifier()),
+            None => self.run(Idp::verifier).await,
+        }
+    }
+
+    /// As [`Idp::jwks`], with the same reading.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when all threads are busy and the queue is full.
+    pub async fn jwks(&self) -> Result<Jwks, Overloaded> {
+        match self.idp.context.fresh_signing_at_hand() {
+            Some(keys) => Ok(keys.jwks().clone()),
+            None => self.run(Idp::jwks).await,
+        }
     }
 
     /// The instance itself, for what does not block.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::base::{Clock, InstanceId, Rng, SystemClock, SystemRng};
 use crate::crypto::{Alg, CryptoProvider, KekSource};
+use crate::model::KeyPolicy;
 use crate::store::Store;
 
 /// Where the data lives.
@@ -57,6 +58,7 @@ pub struct Config {
     pub(super) issuer: Option<String>,
     pub(super) instance: Option<InstanceId>,
     pub(super) token_alg: Alg,
+    pub(super) key_policy: KeyPolicy,
     pub(super) provider: CryptoProvider,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
@@ -72,6 +74,7 @@ impl Config {
             issuer: None,
             instance: None,
             token_alg: Alg::Es256,
+            key_policy: KeyPolicy::default(),
             provider: CryptoProvider::default_provider(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
@@ -119,9 +122,20 @@ impl Config {
     }
 
     /// The algorithm that tokens are signed with: ES256 unless given.
+    ///
+    /// A new instance has its key from the start. One that has none yet gets it when it is opened, and
+    /// tokens are signed with it once it was published for as long as the [`KeyPolicy`] says; until
+    /// then with ES256. RS256 needs the provider on aws-lc.
     #[must_use]
     pub fn token_alg(mut self, alg: Alg) -> Config {
         self.token_alg = alg;
+        self
+    }
+
+    /// How long the instance's keys sign, and how long they are published before.
+    #[must_use]
+    pub fn key_policy(mut self, policy: KeyPolicy) -> Config {
+        self.key_policy = policy;
         self
     }
 

@@ -4,7 +4,8 @@ use crate::error::ErrorCode;
 use crate::jose::{JwkError, VerifyError};
 use crate::model::Invalid;
 use crate::ops::{
-    AccessError, AgentError, AuditError, CredentialError, OpenError, OrgError, TokenError,
+    AccessError, AgentError, AuditError, CredentialError, OpenError, OrgError, SigningKeyError,
+    TokenError,
 };
 use crate::store::StoreError;
 
@@ -24,6 +25,9 @@ pub enum Error {
     /// Credentials.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The instance's keys, and its background work.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
     /// Requests for tokens, and about them.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -52,6 +56,7 @@ impl Error {
             Error::Org(error) => error.code(),
             Error::Agent(error) => error.code(),
             Error::Credential(error) => error.code(),
+            Error::SigningKey(error) => error.code(),
             Error::Token(error) => error.code(),
             Error::Access(error) => error.code(),
             Error::Audit(error) => error.code(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{InstanceId, OrgId};
 use crate::did::root_did;
 use crate::jose::Jwks;
-use crate::model::{Caller, Issuer, NewOrg, Org, TokenRequest, TokenResponse};
+use crate::model::{Caller, Invalid, Issuer, NewOrg, Org, TokenRequest, TokenResponse};
 use crate::oidc::Verifier;
 use crate::ops::init::Choice;
 use crate::ops::{self, AccessError, AuditError, Context, OpenError, OrgError, TokenError};
@@ -169,14 +169,21 @@ impl Idp {
         ops::tokens::issue(&self.context, request)
     }
 
-    /// A verifier of this instance's tokens, by the keys known now.
+    /// A verifier of this instance's tokens, by the keys of this moment. Ask for it anew for each
+    /// token: that is cheap, and one that you keep does not notice that a key was revoked.
+    ///
+    /// Once in [`limits::KEYS_STALE_MAX`](crate::base::limits::KEYS_STALE_MAX) this reads a row, to
+    /// notice what other processes did to the keys. When the database cannot be asked, the keys are
+    /// those that it last told.
     pub fn verifier(&self) -> Arc<Verifier> {
-        self.context.signing().verifier()
+        self.context.known_signing().verifier()
     }
 
-    /// The public keys of this instance's tokens (RFC 7517), to verify them elsewhere.
+    /// The public keys of this instance's tokens (RFC 7517), to verify them elsewhere: of this moment,
+    /// as with [`Idp::verifier`]. Whoever keeps a copy keeps it for
+    /// [`limits::JWKS_AGE_MAX`](crate::base::limits::JWKS_AGE_MAX) at most.
     pub fn jwks(&self) -> Jwks {
-        self.context.signing().jwks().clone()
+        self.context.known_signing().jwks().clone()
     }
 
     /// The key by which the instance's own log is verified (C2SP signed note).
@@ -211,6 +218,11 @@ fn make(choice: &Choice) -> Result<(), OpenError> {
 fn choice(config: Config) -> Result<Choice, OpenError> {
     let issuer = config.issuer.as_deref().map(Issuer::parse).transpose()?;
     let kek = config.kek.ok_or(OpenError::ConfigMissing("the key-encryption key"))?;
+    let key_policy = config.key_policy.build()?;
+    if !config.provider.algs().contains(&config.token_alg) {
+        let reason = format!("this build does not sign with {}", config.token_alg);
+        return Err(Invalid::new("tokenAlg", reason).into());
+    }
     Ok(Choice {
         store: open_store(&config.database, config.migrate)?,
         provider: config.provider,
@@ -220,6 +232,7 @@ fn choice(config: Config) -> Result<Choice, OpenError> {
         issuer,
         instance: config.instance,
         token_alg: config.token_alg,
+        key_policy,
     })
 }
 

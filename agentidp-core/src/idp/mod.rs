@@ -8,6 +8,7 @@ mod error;
 mod examine;
 mod handle;
 mod import;
+mod keys;
 mod org;
 mod orgs;
 mod schema;

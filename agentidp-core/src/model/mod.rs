@@ -20,6 +20,7 @@ mod member;
 mod org;
 mod org_changes;
 mod scope;
+mod signing_key;
 mod token;
 
 pub use agent::{Agent, NewAgent};
@@ -47,6 +48,9 @@ pub use org::{NewOrg, Org, OrgFootprint, OrgStatus, PlanTier, Slug};
 pub(crate) use org_changes::OrgTransition;
 pub use org_changes::{OrgChanges, OrgStays};
 pub use scope::{ScopeSet, ScopeToken};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use signing_key::{KeyKind, KeyStep, KeyTurn, Successor, due, lease, revoke, rotate};
+pub use signing_key::{KeyPolicy, KeyPurpose, KeyRefusal, KeyRotation, KeyState, SigningKey};
 pub use token::{
     Client, ClientCredential, Grant, Refusal, TokenRequest, TokenResponse, TokenTerms, TokenUsage,
     authenticate, decide,

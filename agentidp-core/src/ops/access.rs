@@ -11,7 +11,7 @@ use super::error::AccessError;
 
 /// Whoever bears `access_token`, which must be meant for this issuer and whose agent must be active.
 pub(crate) fn admit(context: &Context, access_token: &str) -> Result<ActingAgent, AccessError> {
-    let verifier = context.signing().verifier();
+    let verifier = context.fresh_signing()?.verifier();
     let claims = verifier.verify_access_token(access_token, context.issuer.as_str())?;
     let agent = bearer(&claims)?;
     let home = Scope::Org(agent.organization_id.clone());

@@ -1,18 +1,19 @@
 //! What every verb needs at hand.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::base::{Clock, EventId, OrgId, Rng, Timestamp};
+use crate::base::{Clock, EventId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider};
-use crate::model::Issuer;
-use crate::store::{Scope, Store, StoreError};
+use crate::model::{Issuer, KeyPolicy};
+use crate::store::{Scope, Store, StoreError, signing_keys};
 
 use super::clients::Clients;
 use super::error::Fault;
 use super::keyring::Keyring;
 use super::quota::Quotas;
 use super::refusals::RefusalLimit;
-use super::signing::SigningKeys;
+use super::signing::{Opener, SigningKeys};
 
 /// An open instance.
 pub(crate) struct Context {
@@ -22,11 +23,14 @@ pub(crate) struct Context {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) issuer: Issuer,
     pub(crate) token_alg: Alg,
+    pub(crate) key_policy: KeyPolicy,
     pub(super) keyring: Keyring,
     pub(super) clients: Clients,
     pub(super) refusals: RefusalLimit,
     pub(super) quotas: Quotas,
     signing: RwLock<Arc<SigningKeys>>,
+    /// When it was last asked whether the keys changed, in microseconds.
+    signing_asked_at: AtomicI64,
 }
 
 /// What a context is made of.
@@ -37,13 +41,15 @@ pub(super) struct Parts {
     pub(super) rng: Arc<dyn Rng>,
     pub(super) issuer: Issuer,
     pub(super) token_alg: Alg,
+    pub(super) key_policy: KeyPolicy,
     pub(super) keyring: Keyring,
 }
 
 impl Context {
     pub(super) fn new(parts: Parts) -> Result<Context, Fault> {
+        let asked_at = parts.clock.now().as_micros();
         let signing = SigningKeys::load(&parts)?;
-        let Parts { store, provider, clock, rng, issuer, token_alg, keyring } = parts;
+        let Parts { store, provider, clock, rng, issuer, token_alg, key_policy, keyring } = parts;
         Ok(Context {
             store,
             provider,
@@ -51,11 +57,13 @@ impl Context {
             rng,
             issuer,
             token_alg,
+            key_policy,
             keyring,
             clients: Clients::default(),
             refusals: RefusalLimit::default(),
             quotas: Quotas::default(),
             signing: RwLock::new(Arc::new(signing)),
+            signing_asked_at: AtomicI64::new(asked_at),
         })
     }
 
@@ -72,16 +80,58 @@ impl Context {
         Arc::clone(&self.signing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the instance's keys again.
+    /// The instance's keys, at most [`limits::KEYS_STALE_MAX`] older than those in the database.
+    pub(crate) fn fresh_signing(&self) -> Result<Arc<SigningKeys>, Fault> {
+        let asked_at = self.signing_asked_at.load(Ordering::SeqCst);
+        let now = self.now().as_micros();
+        // One thread asks; the others go on with what is there.
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        let asks = || self.signing_asked_at.compare_exchange(asked_at, now, set, fetch).is_ok();
+        if is_stale(asked_at, now) && asks() {
+            self.reload_signing()?;
+        }
+        Ok(self.signing())
+    }
+
+    /// As [`fresh_signing`](Self::fresh_signing); where the database cannot be asked, the keys that it
+    /// last told.
+    pub(crate) fn known_signing(&self) -> Arc<SigningKeys> {
+        self.fresh_signing().unwrap_or_else(|_| self.signing())
+    }
+
+    /// The instance's keys, if it need not be asked whether they changed.
+    pub(crate) fn fresh_signing_at_hand(&self) -> Option<Arc<SigningKeys>> {
+        let asked_at = self.signing_asked_at.load(Ordering::SeqCst);
+        (!is_stale(asked_at, self.now().as_micros())).then(|| self.signing())
+    }
+
+    /// Reads the keys again after a change that is committed. Where that fails it is done when they are
+    /// next asked for: the change itself is not undone.
+    pub(super) fn keys_changed(&self) {
+        self.signing_asked_at.store(0, Ordering::SeqCst);
+        let _ = self.reload_signing();
+    }
+
+    /// Reads the instance's keys again if they changed.
     pub(super) fn reload_signing(&self) -> Result<(), Fault> {
-        let keys = SigningKeys::read(
-            &*self.store,
-            &self.keyring,
-            &self.provider,
-            &self.issuer,
-            &self.clock,
-        )?;
-        *self.signing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        let version = self.store.read(&Scope::Instance, signing_keys::version)?;
+        let before = self.signing();
+        if version == before.version {
+            return Ok(());
+        }
+        let opener = Opener {
+            store: &*self.store,
+            keyring: &self.keyring,
+            provider: &self.provider,
+            issuer: &self.issuer,
+            clock: &self.clock,
+        };
+        let keys = SigningKeys::read(&opener, Some(&before))?;
+        let mut signing = self.signing.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have read later and finished sooner.
+        if keys.version > signing.version {
+            *signing = Arc::new(keys);
+        }
         Ok(())
     }
 
@@ -107,4 +157,11 @@ impl Drop for Context {
     fn drop(&mut self) {
         self.quotas.close(self);
     }
+}
+
+/// Whether it is to be asked again, both times in microseconds. A clock that was set back tells
+/// nothing about the time that passed.
+fn is_stale(asked_at: i64, now: i64) -> bool {
+    let age = u64::try_from(now.saturating_sub(asked_at)).unwrap_or(u64::MAX);
+    u128::from(age) >= limits::KEYS_STALE_MAX.as_micros()
 }

@@ -3,11 +3,11 @@
 use crate::audit::EntryError;
 use crate::base::{EntropyError, IdError, Month};
 use crate::canon::CanonError;
-use crate::crypto::{CryptoError, KekError, SealError};
+use crate::crypto::{Alg, CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
 use crate::import::LineRefused;
 use crate::jose::{JwkError, VerifyError};
-use crate::model::{ChangeRefused, Denied, Invalid, MemberStays, OrgStays, Refusal};
+use crate::model::{ChangeRefused, Denied, Invalid, KeyRefusal, MemberStays, OrgStays, Refusal};
 use crate::store::StoreError;
 
 use super::import::ImportReport;
@@ -77,6 +77,7 @@ macro_rules! faults_into {
 }
 
 faults_into!(AccessError, OpenError, OrgError, AgentError, CredentialError, TokenError, AuditError);
+faults_into!(SigningKeyError);
 
 /// What a caller may not do is denied in every family alike; what is another organization's is
 /// answered as what is not there.
@@ -93,7 +94,7 @@ macro_rules! denied_into {
     )* };
 }
 
-denied_into!(OrgError, AgentError, CredentialError, TokenError, AuditError);
+denied_into!(OrgError, AgentError, CredentialError, TokenError, AuditError, SigningKeyError);
 
 /// Opening or making an instance failed.
 #[derive(Debug, thiserror::Error)]
@@ -423,6 +424,27 @@ pub enum AuditError {
     Fault(#[from] Fault),
 }
 
+/// A verb on the instance's keys was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningKeyError {
+    /// No such key.
+    #[error("there is no such key")]
+    NotFound,
+    /// The rules of the keys do not allow it.
+    #[error(transparent)]
+    Refused(#[from] KeyRefusal),
+    /// The provider of signatures does not offer the algorithm.
+    #[error("this build does not sign with {0}")]
+    Unsupported(Alg),
+    /// The caller may not do this.
+    #[error(transparent)]
+    Denied(Denied),
+    /// A failure below.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
 impl OpenError {
     /// The row of the error table.
     pub fn code(&self) -> ErrorCode {
@@ -492,6 +514,21 @@ impl CredentialError {
             CredentialError::KeyKnown(_) => ErrorCode::AlreadyExists,
             CredentialError::Denied(denied) => denied.code(),
             CredentialError::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+impl SigningKeyError {
+    /// The row of the error table.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            SigningKeyError::NotFound => ErrorCode::NotFound,
+            SigningKeyError::Refused(KeyRefusal::TooMany(_)) => ErrorCode::LimitReached,
+            SigningKeyError::Refused(_) | SigningKeyError::Unsupported(_) => {
+                ErrorCode::InvalidInput
+            }
+            SigningKeyError::Denied(denied) => denied.code(),
+            SigningKeyError::Fault(fault) => fault.code(),
         }
     }
 }

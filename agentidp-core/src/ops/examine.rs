@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::{Clock, InstanceId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider, KekSalt, KekSource};
 use crate::error::ErrorCode;
-use crate::model::{HealthCheck, Issuer};
+use crate::model::{HealthCheck, Issuer, KeyPolicy};
 use crate::store::installation::InstanceRow;
 use crate::store::{Scope, Store, instance};
 
@@ -113,6 +113,7 @@ fn keys(subject: &Subject, row: Option<&InstanceRow>) -> Vec<HealthCheck> {
         rng: Arc::clone(&subject.rng),
         issuer,
         token_alg: subject.token_alg,
+        key_policy: KeyPolicy::default(),
         keyring: Keyring::new(root),
     };
     let loaded = SigningKeys::load(&parts);

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use crate::base::{Clock, DataKeyId, InstanceId, OrgId, Rng, SecretBytes, Timestamp};
 use crate::crypto::{Alg, CryptoProvider, DataKey, Kek, KekSalt, KekSource, KeyBinding, seal};
 use crate::did::root_did;
-use crate::jose::Jwk;
-use crate::model::{Invalid, Issuer, NewOrg, PlanTier};
-use crate::store::installation::{self, InstanceRow, KeyPurpose, KeyState, SigningKeyRow};
+use crate::model::{Issuer, KeyKind, KeyPolicy, KeyPurpose, KeyState, NewOrg, PlanTier};
+use crate::store::installation::{self, InstanceRow};
 use crate::store::orgs::{self, DataKeyPurpose, DataKeyRow};
+use crate::store::signing_keys::{self, SigningKeyRow};
 use crate::store::{Scope, Store, Tx, audit};
 
 use super::context::{Context, Parts};
 use super::error::{Fault, OpenError};
 use super::keyring::Keyring;
-use super::signing::place;
+use super::keys;
+use super::signing::{NewKey, make_key, place};
 
 /// What the caller chose.
 pub(crate) struct Choice {
@@ -26,28 +27,28 @@ pub(crate) struct Choice {
     pub(crate) issuer: Option<Issuer>,
     pub(crate) instance: Option<InstanceId>,
     pub(crate) token_alg: Alg,
+    pub(crate) key_policy: KeyPolicy,
 }
 
 /// The version of the first pepper.
 const FIRST_PEPPER: i64 = 1;
 
-/// The algorithms that a new instance has a token key for.
+/// The algorithms that every new instance has a token key for.
 const TOKEN_ALGS: [Alg; 2] = [Alg::Es256, Alg::EdDsa];
 
 /// Opens the instance in the store.
 pub(crate) fn open(choice: Choice) -> Result<Context, OpenError> {
     let row = read(&*choice.store)?.ok_or(OpenError::NotInitialized)?;
-    if !TOKEN_ALGS.contains(&choice.token_alg) {
-        let reason = format!("there is no key for `{}`", choice.token_alg);
-        return Err(Invalid::new("tokenAlg", reason).into());
-    }
     choice.provider.self_test_of(choice.token_alg, &*choice.rng)?;
     belongs(&row, choice.issuer.as_ref().map(Issuer::as_str), choice.instance.as_ref())?;
     let root = root_key(&row, &choice.kek)?;
     let issuer = Issuer::parse(&row.issuer)?;
-    let Choice { store, provider, clock, rng, token_alg, .. } = choice;
+    let Choice { store, provider, clock, rng, token_alg, key_policy, .. } = choice;
     let keyring = Keyring::new(root);
-    Ok(Context::new(Parts { store, provider, clock, rng, issuer, token_alg, keyring })?)
+    let parts = Parts { store, provider, clock, rng, issuer, token_alg, key_policy, keyring };
+    let context = Context::new(parts)?;
+    keys::provide(&context)?;
+    Ok(context)
 }
 
 /// Refuses an instance that is another than the configuration expects.
@@ -148,33 +149,17 @@ impl<'a> Maker<'a> {
         let sealing = find(DataKeyPurpose::Keys)?;
         let mut wanted = vec![(KeyPurpose::Document, Alg::Es256), (KeyPurpose::Audit, Alg::EdDsa)];
         wanted.extend(TOKEN_ALGS.map(|alg| (KeyPurpose::Token, alg)));
-        let signing = wanted
-            .into_iter()
-            .map(|(purpose, alg)| self.signing_key(purpose, alg, sealing))
-            .collect::<Result<Vec<_>, _>>()?;
+        if !TOKEN_ALGS.contains(&self.choice.token_alg) {
+            wanted.push((KeyPurpose::Token, self.choice.token_alg));
+        }
+        // They sign from the start: nobody has an older copy of the key set.
+        let make = |(purpose, alg)| {
+            let kind = KeyKind { purpose, alg };
+            let key = NewKey { kind, state: KeyState::Current, now: self.now };
+            make_key(&self.choice.provider, rng, sealing, key)
+        };
+        let signing = wanted.into_iter().map(make).collect::<Result<Vec<_>, _>>()?;
         Ok(NewKeys { data, pepper, signing })
-    }
-
-    fn signing_key(
-        &self,
-        purpose: KeyPurpose,
-        alg: Alg,
-        sealing: &DataKey,
-    ) -> Result<SigningKeyRow, Fault> {
-        let rng = &*self.choice.rng;
-        let private = self.choice.provider.generate(alg, rng)?;
-        let signer = self.choice.provider.signer(&private)?;
-        let kid = signer.public_key().thumbprint();
-        let place = place(&self.system, "signing_keys", "sealed_private_key", &kid);
-        Ok(SigningKeyRow {
-            sealed_private_key: seal(sealing, &place, private.expose(), rng)?,
-            public_jwk: Jwk::new(signer.public_key().clone()).to_value().to_string(),
-            kid,
-            purpose,
-            alg,
-            state: KeyState::Current,
-            created_at: self.now,
-        })
     }
 
     fn insert_system(&self, tx: &mut dyn Tx, keys: &NewKeys) -> Result<(), OpenError> {
@@ -191,7 +176,7 @@ impl<'a> Maker<'a> {
         }
         installation::insert_pepper(tx, FIRST_PEPPER, &keys.pepper, self.now)?;
         for row in &keys.signing {
-            installation::insert_signing_key(tx, row)?;
+            signing_keys::insert(tx, row)?;
         }
         // There is no context to journal with yet; nobody can subscribe yet either.
         let event_id = crate::base::EventId::generate(&*self.choice.clock, &*self.choice.rng)?;

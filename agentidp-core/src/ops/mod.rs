@@ -19,18 +19,22 @@ pub(crate) mod init;
 pub(crate) mod introspection;
 mod journal;
 mod keyring;
+pub(crate) mod keys;
 pub(crate) mod members;
 pub(crate) mod orgs;
 pub(crate) mod quota;
 mod refusals;
 pub(crate) mod revocation;
 mod signing;
+pub(crate) mod tick;
 pub(crate) mod tokens;
 
 pub(crate) use acting::Acting;
 pub(crate) use context::Context;
 pub use error::{
     AccessError, AgentError, AuditError, CredentialError, Fault, ImportError, ImportStop,
-    OpenError, OrgError, Refused, TokenError,
+    OpenError, OrgError, Refused, SigningKeyError, TokenError,
 };
 pub use import::{ImportOptions, ImportReport, RefusedLine};
+pub use keys::{KeyChange, KeyEvent, RevokedKey, RotatedKey};
+pub use tick::Tick;

@@ -14,6 +14,7 @@ use super::clients;
 use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
 use super::journal::{Event, refuse};
+use super::keys;
 use super::quota;
 use super::refusals::Telling;
 use super::signing::SigningKeys;
@@ -69,8 +70,8 @@ fn grant_token(
     grant: &Grant,
     now: Timestamp,
 ) -> Result<Option<TokenResponse>, TokenError> {
+    let signing = keys::signing_at(context, now)?;
     let place = quota::take(context, client, now)?;
-    let signing = context.signing();
     let jti = Jti::generate_at(client.terms.issued_at(now), &*context.rng)?;
     let alg = context.token_alg;
     let response = sign(context, &signing, client, grant, &jti, now)?;

@@ -1,9 +1,8 @@
-//! The instance's own rows: itself, its peppers, its signing keys. They belong to no organization.
+//! The instance's own rows: itself and its peppers. They belong to no organization.
 //! They are read in the instance's scope and written in that of the `system` organization, so that
 //! a change and its audit entry are one transaction; each write says so in its WHERE clause.
 
 use crate::base::{DataKeyId, InstanceId, Timestamp};
-use crate::crypto::Alg;
 
 use super::{StoreError, Tx, Value};
 
@@ -86,107 +85,4 @@ const PEPPERS: &str = "SELECT version, sealed_pepper FROM peppers ORDER BY versi
 /// All peppers, the newest last.
 pub(crate) fn peppers(tx: &mut dyn Tx) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
     tx.rows(PEPPERS, &[], |row| Ok((row.int(0)?, row.blob(1)?.to_vec())))
-}
-
-/// What a key of the instance signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyPurpose {
-    Token,
-    Document,
-    Audit,
-}
-
-impl KeyPurpose {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            KeyPurpose::Token => "token",
-            KeyPurpose::Document => "document",
-            KeyPurpose::Audit => "audit",
-        }
-    }
-
-    fn parse(text: &str) -> Option<KeyPurpose> {
-        [KeyPurpose::Token, KeyPurpose::Document, KeyPurpose::Audit]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == text)
-    }
-}
-
-/// Where a signing key is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyState {
-    /// Published, not signing yet.
-    Next,
-    /// Published and signing.
-    Current,
-    /// Published, no longer signing.
-    Retired,
-    /// Withdrawn.
-    Revoked,
-}
-
-impl KeyState {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            KeyState::Next => "next",
-            KeyState::Current => "current",
-            KeyState::Retired => "retired",
-            KeyState::Revoked => "revoked",
-        }
-    }
-
-    fn parse(text: &str) -> Option<KeyState> {
-        [KeyState::Next, KeyState::Current, KeyState::Retired, KeyState::Revoked]
-            .into_iter()
-            .find(|state| state.as_str() == text)
-    }
-}
-
-/// A key of the instance.
-pub(crate) struct SigningKeyRow {
-    pub(crate) kid: String,
-    pub(crate) purpose: KeyPurpose,
-    pub(crate) alg: Alg,
-    pub(crate) state: KeyState,
-    pub(crate) public_jwk: String,
-    pub(crate) sealed_private_key: Vec<u8>,
-    pub(crate) created_at: Timestamp,
-}
-
-const INSERT_SIGNING_KEY: &str = "INSERT INTO signing_keys
-        (kid, purpose, alg, state, public_jwk, sealed_private_key, created_at)
-    SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8
-    WHERE ?1 = '00000000-0000-7000-8000-000000000000'";
-
-/// Stores a key of the instance.
-pub(crate) fn insert_signing_key(tx: &mut dyn Tx, row: &SigningKeyRow) -> Result<(), StoreError> {
-    let params = [
-        Value::Text(&row.kid),
-        Value::Text(row.purpose.as_str()),
-        Value::Text(row.alg.as_str()),
-        Value::Text(row.state.as_str()),
-        Value::Text(&row.public_jwk),
-        Value::Blob(&row.sealed_private_key),
-        Value::Int(row.created_at.as_micros()),
-    ];
-    tx.execute(INSERT_SIGNING_KEY, &params).map(|_| ())
-}
-
-const SIGNING_KEYS: &str =
-    "SELECT kid, purpose, alg, state, public_jwk, sealed_private_key, created_at
-    FROM signing_keys ORDER BY created_at, kid";
-
-/// All keys of the instance, the oldest first.
-pub(crate) fn signing_keys(tx: &mut dyn Tx) -> Result<Vec<SigningKeyRow>, StoreError> {
-    tx.rows(SIGNING_KEYS, &[], |row| {
-        Ok(SigningKeyRow {
-            kid: row.text(0)?.to_owned(),
-            purpose: row.parsed(1, KeyPurpose::parse)?,
-            alg: row.parsed(2, Alg::parse)?,
-            state: row.parsed(3, KeyState::parse)?,
-            public_jwk: row.text(4)?.to_owned(),
-            sealed_private_key: row.blob(5)?.to_vec(),
-            created_at: Timestamp::from_micros(row.int(6)?),
-        })
-    })
 }

@@ -14,6 +14,7 @@ pub(crate) mod members;
 mod migrate;
 pub(crate) mod orgs;
 mod sequencer;
+pub(crate) mod signing_keys;
 pub(crate) mod tokens;
 mod tx;
 pub(crate) mod usage;

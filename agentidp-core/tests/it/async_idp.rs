@@ -75,6 +75,36 @@ fn a_panic_is_the_askers_and_the_thread_goes_on() {
     assert!(block_on(idp.run(|idp| idp.create_org(NewOrg::new("acme")).is_ok())).unwrap());
 }
 
+#[test]
+fn keys_at_hand_need_no_thread_and_stale_ones_are_read_on_one() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = std::sync::Arc::new(agentidp_testkit::TestClock::default());
+    let config = Config::memory().kek(KekSource::file(home.path().join("kek.key")));
+    let idp = Idp::open(config.issuer("https://idp.example.com").clock(clock.clone())).unwrap();
+    let idp = AsyncIdp::with(idp, 1, 1).unwrap();
+    let (release, held) = channel::<()>();
+    let (started, begun) = channel::<()>();
+    block_on(async {
+        let mut busy = Box::pin(idp.run(move |_| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        }));
+        assert!(poll_once(busy.as_mut()).is_none());
+        begun.recv().unwrap();
+        let mut waiting = Box::pin(idp.run(|_| ()));
+        assert!(poll_once(waiting.as_mut()).is_none());
+        assert_eq!(idp.jwks().await.unwrap().keys().len(), 2);
+        idp.verifier().await.unwrap();
+        clock.step(agentidp_core::base::limits::KEYS_STALE_MAX);
+        assert!(idp.jwks().await.is_err() && idp.verifier().await.is_err());
+        release.send(()).unwrap();
+        busy.await.unwrap();
+        waiting.await.unwrap();
+        assert_eq!(idp.jwks().await.unwrap().keys().len(), 2);
+        idp.verifier().await.unwrap();
+    });
+}
+
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match future.poll(&mut context) {

@@ -15,6 +15,8 @@ mod finish;
 mod heads;
 mod import;
 mod introspection;
+mod key_faults;
+mod keys;
 mod main_job;
 mod members;
 mod org_status;

@@ -1,0 +1,46 @@
+//! Background work, one bounded unit at a time.
+
+use serde::Serialize;
+
+use crate::model::Action;
+
+use super::acting::Acting;
+use super::error::SigningKeyError;
+use super::keys::{self, KeyChange};
+use super::{quota, revocation};
+
+/// What a tick did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Tick {
+    /// What happened to the instance's keys, in this order.
+    pub keys: Vec<KeyChange>,
+    /// How many revoked tokens were forgotten, which have expired.
+    pub tokens_forgotten: u64,
+}
+
+/// Does what is due. Each unit has a bound, may be repeated, and may run in several processes at
+/// once; one that fails keeps none of the others from running, and the first failure is told.
+///
+/// New units go here, each with its field in [`Tick`].
+pub(crate) fn tick(acting: &Acting<'_>) -> Result<Tick, SigningKeyError> {
+    let context = acting.context;
+    acting.ask::<SigningKeyError>(Action::ManageKeys)?;
+    // 1. What other processes did to the keys.
+    let noticed = context.reload_signing();
+    // 2. The instance's keys: made, promoted, removed when they are due.
+    let keys = keys::turn(acting);
+    // 3. What was set aside of month quotas and not used; revoked tokens that have expired.
+    let now = context.now();
+    let returned = quota::return_unused(context, now);
+    let forgotten = revocation::purge(context, now);
+    // 4. Numbers for audit entries that are committed.
+    let settled = context.store.settle();
+    noticed?;
+    let keys = keys?;
+    returned?;
+    let tokens_forgotten = forgotten?;
+    settled?;
+    Ok(Tick { keys, tokens_forgotten })
+}
