@@ -16,6 +16,7 @@ mod heads;
 mod import;
 mod introspection;
 mod key_faults;
+mod key_histories;
 mod keys;
 mod main_job;
 mod members;
