@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// The database.
     #[command(subcommand)]
     Db(command::db::Verb),
+    /// Background work: keys that turn, entries that get their numbers.
+    #[command(subcommand)]
+    Worker(command::worker::Verb),
     /// Look for what is wrong with an instance, also where other commands refuse to open it.
     Doctor(command::doctor::Arguments),
     /// Print a script that completes commands in a shell.

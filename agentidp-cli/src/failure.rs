@@ -5,7 +5,8 @@ use std::path::Path;
 
 use agentidp_core::verify::{JwkError, VerifyError};
 use agentidp_core::{
-    AgentError, AuditError, CredentialError, Error, ErrorCode, OrgError, TokenError,
+    AgentError, AuditError, CredentialError, Error, ErrorCode, OrgError, SigningKeyError,
+    TokenError,
 };
 
 use crate::code::Code;
@@ -119,6 +120,7 @@ failures_of!(
     OrgError,
     AgentError,
     CredentialError,
+    SigningKeyError,
     TokenError,
     AuditError,
     VerifyError,

@@ -17,6 +17,7 @@ mod org_flag;
 mod page_flags;
 pub(crate) mod quickstart;
 pub(crate) mod token;
+pub(crate) mod worker;
 
 pub(crate) use dispatch::run;
 use org_flag::{OrgFlag, agent_id, credential_id};

@@ -30,3 +30,6 @@ mod secrets;
 mod tokens;
 #[cfg(test)]
 mod transcripts;
+#[cfg(test)]
+#[cfg(unix)]
+mod worker;

@@ -37,6 +37,7 @@ macro_rules! transcripts {
 
 transcripts!(
     main_job,
+    keys,
     orgs,
     members,
     agents,
