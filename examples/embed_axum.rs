@@ -1,6 +1,4 @@
-//! An identity provider inside an axum service: its token endpoint, its keys, and a route of its own
-//! that asks for a token.
-//!
+//! An identity provider inside an axum service: token endpoint, keys, and a route that asks for a token.
 //! `cargo run -p agentidp-examples --example embed_axum` prints a `curl` line to try.
 
 use std::error::Error;
@@ -37,14 +35,16 @@ async fn token(State(idp): State<AsyncIdp>, Form(form): Form<TokenForm>) -> Resp
     }
 }
 
-async fn jwks(State(idp): State<AsyncIdp>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/jwk-set+json")], idp.idp().jwks().to_json())
+async fn jwks(State(idp): State<AsyncIdp>) -> Response {
+    let Ok(jwks) = idp.jwks().await else { return refusal(503, "overloaded") };
+    ([(header::CONTENT_TYPE, "application/jwk-set+json")], jwks.to_json()).into_response()
 }
 
 async fn whoami(State(idp): State<AsyncIdp>, headers: HeaderMap) -> Response {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = bearer.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    match idp.idp().verifier().verify_access_token(token, SERVICE) {
+    let Ok(verifier) = idp.verifier().await else { return refusal(503, "overloaded") };
+    match verifier.verify_access_token(token, SERVICE) {
         Ok(claims) => format!("{} of {}\n", claims.sub, claims.organization_id).into_response(),
         Err(_) => refusal(401, "invalid_token"),
     }
