@@ -17,7 +17,7 @@ test:
 
 # Writes what is generated into docs: run it when `scripts/test` says that they differ.
 docs:
-    UPDATE_DOCS=1 cargo nextest run --workspace the_document_is_the_table
+    UPDATE_DOCS=1 cargo nextest run --workspace --all-features the_document_is_the_table
 
 # Long proofs: kill, fuzz, bench, coverage, or all of them.
 soak *parts:
@@ -26,10 +26,6 @@ soak *parts:
 # Measured beside the machine's own limits.
 bench:
     scripts/soak bench
-
-# Writes what is generated into docs: run it when `scripts/test` says that they differ.
-docs:
-    UPDATE_DOCS=1 cargo nextest run -p agentidp-cli the_document_is_the_table
 
 # Lists the library's public API anew: read the difference before committing it.
 api:
