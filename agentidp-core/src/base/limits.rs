@@ -35,7 +35,8 @@ pub const PURGE_BATCH_MAX: u64 = 500;
 pub const PURGE_BATCHES_MAX: usize = 1000;
 /// Longest life of a token that is accepted, in seconds.
 pub const TOKEN_LIFE_SECONDS_MAX: i64 = 24 * 3600;
-/// Shortest limit that an agent's tokens may be given, in seconds: below, clocks decide.
+/// Shortest limit that the life of tokens may be given, in seconds: below, clocks decide. The longest
+/// is [`TOKEN_LIFE_SECONDS`], beyond which a limit would limit nothing.
 pub const TOKEN_LIFE_SECONDS_MIN: i64 = 60;
 /// Longest name of an organization or agent, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
@@ -58,6 +59,8 @@ pub const URL_BYTES_MAX: usize = 2048;
 /// Largest limit that an organization may be given: the largest integer that every reader of JSON has
 /// exactly (RFC 8259 section 6).
 pub const ORG_LIMIT_MAX: i64 = (1 << 53) - 1;
+/// Longest client secret that is looked at, in bytes.
+pub const SECRET_BYTES_MAX: usize = 512;
 /// Most live secrets of an agent: enough to rotate, too few to lose sight of.
 pub const LIVE_SECRETS_MAX: usize = 5;
 /// Most live public keys that an agent may prove itself by.

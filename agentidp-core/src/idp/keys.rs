@@ -56,9 +56,9 @@ impl Idp {
     }
 
     /// Does what is due in the background, and tells what it did: turns the keys, removes those that
-    /// nobody needs any more, does what [`Idp::tidy_tokens`] does, numbers audit entries. Call it every
-    /// minute or so; any number of processes may. An instance that is never ticked goes on issuing, with
-    /// the keys that it has.
+    /// nobody needs any more, forgets revoked tokens that have expired, returns what is set aside of
+    /// month quotas and not used, numbers audit entries. Call it every minute or so; any number of
+    /// processes may. An instance that is never ticked goes on issuing, with the keys that it has.
     ///
     /// ```
     /// # use agentidp_core::{Config, Idp, KekSource};

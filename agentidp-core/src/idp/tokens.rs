@@ -65,17 +65,6 @@ impl Idp {
     pub fn agent_info(&self, access_token: &str) -> Result<AgentInfo, AccessError> {
         ops::introspection::agent_info(&self.context, access_token)
     }
-
-    /// Forgets revoked tokens that have expired, and tells how many; returns what was set aside of the
-    /// organizations' month quotas and not used.
-    ///
-    /// # Errors
-    /// [`TokenError::Fault`] when the database fails. What was done until then stays done.
-    pub fn tidy_tokens(&self) -> Result<u64, TokenError> {
-        let now = self.context.now();
-        ops::quota::return_unused(&self.context, now)?;
-        Ok(ops::revocation::purge(&self.context, now)?)
-    }
 }
 
 impl OrgHandle {

@@ -78,10 +78,10 @@ pub(super) fn url(text: &str) -> Result<(), Invalid> {
 
 /// A limit on the life of the agent's tokens, in seconds.
 pub(super) fn token_life(seconds: i64) -> Result<(), Invalid> {
-    if (limits::TOKEN_LIFE_SECONDS_MIN..=limits::TOKEN_LIFE_SECONDS_MAX).contains(&seconds) {
+    if (limits::TOKEN_LIFE_SECONDS_MIN..=limits::TOKEN_LIFE_SECONDS).contains(&seconds) {
         return Ok(());
     }
-    Err(Invalid::new("tokenLifeSecondsMax", "60 to 86400 seconds are expected"))
+    Err(Invalid::new("tokenLifeSecondsMax", "60 to 3600 seconds are expected"))
 }
 
 fn distinct(
@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn the_life_of_tokens_has_two_ends() {
-        for (seconds, fits) in [(i64::MIN, false), (59, false), (60, true), (86_400, true)] {
+        for (seconds, fits) in
+            [(i64::MIN, false), (59, false), (60, true), (3600, true), (3601, false)]
+        {
             assert_eq!(token_life(seconds).is_ok(), fits, "{seconds}");
         }
         assert!(token_life(86_401).is_err() && token_life(i64::MAX).is_err());

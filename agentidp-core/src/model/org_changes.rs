@@ -84,10 +84,9 @@ impl OrgChanges {
             check_text("name", name, limits::NAME_CHARS_MAX)?;
         }
         if let Some(Some(seconds)) = self.token_life_seconds_max
-            && !(1..=limits::TOKEN_LIFE_SECONDS_MAX).contains(&seconds)
+            && !(limits::TOKEN_LIFE_SECONDS_MIN..=limits::TOKEN_LIFE_SECONDS).contains(&seconds)
         {
-            let reason = format!("1 to {} seconds are expected", limits::TOKEN_LIFE_SECONDS_MAX);
-            return Err(Invalid::new("tokenLifeSecondsMax", reason));
+            return Err(Invalid::new("tokenLifeSecondsMax", "60 to 3600 seconds are expected"));
         }
         for (field, limit) in [
             ("maxAgents", self.max_agents),
@@ -312,7 +311,7 @@ mod tests {
             none().name("n".repeat(201)),
             none().token_life_seconds_max(0),
             none().token_life_seconds_max(-1),
-            none().token_life_seconds_max(limits::TOKEN_LIFE_SECONDS_MAX + 1),
+            none().token_life_seconds_max(limits::TOKEN_LIFE_SECONDS + 1),
             none().max_agents(-1),
             none().max_tokens_per_month(i64::MAX),
             none().rate_limit_per_minute(i64::MIN),
@@ -327,7 +326,7 @@ mod tests {
         let action = |changes: OrgChanges| changes.build().unwrap().action();
         let none = OrgChanges::default;
         assert_eq!(action(none()), Action::ChangeOrg);
-        assert_eq!(action(none().name("x").token_life_seconds_max(5)), Action::ChangeOrg);
+        assert_eq!(action(none().name("x").token_life_seconds_max(60)), Action::ChangeOrg);
         for changes in [
             none().plan(PlanTier::Free),
             none().limits_of_plan(),

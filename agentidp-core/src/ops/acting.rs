@@ -56,8 +56,10 @@ impl<'a> Acting<'a> {
         self.ask::<E>(action)?;
         let deleted = Cell::new(false);
         let answer = self.context.store.write(name, &self.scope(), |tx| {
-            self.still(tx, action)??;
+            // Whoever deletes the organization waits, or has done it before the next statement looks.
+            orgs::lock(tx)?;
             self.unless_deleted(tx, action, &deleted)??;
+            self.still(tx, action)??;
             body(tx)
         });
         self.tell_deleted(action, &deleted)?;

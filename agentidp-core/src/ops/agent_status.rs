@@ -15,7 +15,6 @@ pub(crate) fn change(
     id: &AgentId,
     transition: Transition,
 ) -> Result<Agent, AgentError> {
-    let now = acting.context.now();
     let event_type = event_type(transition);
     acting.write("change agent status", Action::ChangeAgents, |tx| {
         // Whoever locks both locks the organization first.
@@ -23,22 +22,22 @@ pub(crate) fn change(
             orgs::lock(tx)?;
         }
         let mut agent = agents::hold(tx, id)?.ok_or(AgentError::NotFound)?;
+        // Read where nobody else issues by what was there before: the lock may have taken its time.
+        let now = acting.context.now();
+        if let Err(denied) = members::holds_role(acting, tx, id)? {
+            return refuse(acting, tx, event_type, id, denied.into());
+        }
         let status = match agent.status.after(transition) {
             Step::Stay => return Ok(Ok(agent)),
             Step::To(status) => status,
             Step::Refused => {
-                let refusal = AgentError::Decommissioned;
-                let event = acting.refused(event_type, reason(refusal.code()));
-                acting.journal(tx, &event.target(id.as_str()))?;
-                return Ok(Err(refusal));
+                return refuse(acting, tx, event_type, id, AgentError::Decommissioned);
             }
         };
         if transition == Transition::Decommission
             && let Err(stays) = members::end(acting, tx, id)?
         {
-            let event = acting.refused(event_type, reason(stays.code())).target(id.as_str());
-            acting.journal(tx, &event)?;
-            return Ok(Err(stays.into()));
+            return refuse(acting, tx, event_type, id, stays.into());
         }
         agent.status = status;
         agent.version += 1;
@@ -54,6 +53,19 @@ pub(crate) fn change(
         acting.journal(tx, &acting.event(event_type).target(id.as_str()))?;
         Ok::<_, AgentError>(Ok(agent))
     })?
+}
+
+/// Tells the log that the agent stays as it is.
+fn refuse(
+    acting: &Acting<'_>,
+    tx: &mut dyn Tx,
+    event_type: &'static str,
+    id: &AgentId,
+    refusal: AgentError,
+) -> Result<Result<Agent, AgentError>, AgentError> {
+    let event = acting.refused(event_type, reason(refusal.code())).target(id.as_str());
+    acting.journal(tx, &event)?;
+    Ok(Err(refusal))
 }
 
 /// Nothing that the agent proved itself by is left, and its place is another's.

@@ -15,6 +15,7 @@ use super::acting::Acting;
 use super::agent_keys::CustodialKey;
 use super::error::{AgentError, Fault};
 use super::journal::{disclosures_key, reason};
+use super::members;
 
 /// The types of the events.
 const CREATED: &str = "agent.created";
@@ -132,7 +133,8 @@ pub(crate) fn update(
     let now = context.now();
     acting.write("update agent", Action::ChangeAgents, |tx| {
         let agent = agents::hold(tx, id)?.ok_or(AgentError::NotFound)?;
-        let changed = match changes.apply(&agent, caller, now) {
+        let held = members::holds_role(acting, tx, id)?.map_err(ChangeRefused::from);
+        let changed = match held.and_then(|()| changes.apply(&agent, caller, now)) {
             Ok(changed) if changed == agent => return Ok(Ok(agent)),
             Ok(changed) => changed,
             Err(ChangeRefused::Invalid(invalid)) => return Err(invalid.into()),

@@ -20,6 +20,7 @@ pub(crate) fn list(
 ) -> Result<Page<StoredEntry>, AuditError> {
     let from = request.cursor().map_or(Ok(0), |cursor| cursor.as_str().parse::<u64>());
     let from = from.map_err(|_| AuditError::Cursor(IdError))?;
+    acting.ask::<AuditError>(Action::SeeAudit)?;
     acting.context.store.settle()?;
     let items = request.items();
     let rows = acting.read::<_, AuditError>(Action::SeeAudit, |tx| {

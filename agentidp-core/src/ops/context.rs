@@ -1,7 +1,7 @@
 //! What every verb needs at hand.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::base::{Clock, EventId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider};
@@ -31,6 +31,7 @@ pub(crate) struct Context {
     signing: RwLock<Arc<SigningKeys>>,
     /// When it was last asked whether the keys changed, in microseconds.
     signing_asked_at: AtomicI64,
+    signing_asking: Mutex<()>,
 }
 
 /// What a context is made of.
@@ -64,6 +65,7 @@ impl Context {
             quotas: Quotas::default(),
             signing: RwLock::new(Arc::new(signing)),
             signing_asked_at: AtomicI64::new(asked_at),
+            signing_asking: Mutex::default(),
         })
     }
 
@@ -82,13 +84,15 @@ impl Context {
 
     /// The instance's keys, at most [`limits::KEYS_STALE_MAX`] older than those in the database.
     pub(crate) fn fresh_signing(&self) -> Result<Arc<SigningKeys>, Fault> {
-        let asked_at = self.signing_asked_at.load(Ordering::SeqCst);
-        let now = self.now().as_micros();
-        // One thread asks; the others go on with what is there.
-        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
-        let asks = || self.signing_asked_at.compare_exchange(asked_at, now, set, fetch).is_ok();
-        if is_stale(asked_at, now) && asks() {
-            self.reload_signing()?;
+        let stale = |now| is_stale(self.signing_asked_at.load(Ordering::SeqCst), now);
+        if stale(self.now().as_micros()) {
+            // One thread asks, and the others wait: keys that are older nobody believes.
+            let _asking = self.signing_asking.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.now().as_micros();
+            if stale(now) {
+                self.reload_signing()?;
+                self.signing_asked_at.store(now, Ordering::SeqCst);
+            }
         }
         Ok(self.signing())
     }

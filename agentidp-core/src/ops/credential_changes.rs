@@ -14,6 +14,7 @@ use super::acting::Acting;
 use super::credentials::{KeptSecret, ask, credential, lock, told};
 use super::error::CredentialError;
 use super::journal::reason;
+use super::members;
 
 /// The types of the events.
 const ROTATED: &str = "credential.rotated";
@@ -99,15 +100,21 @@ pub(crate) fn revoke(
     if ends_tokens {
         acting.ask::<CredentialError>(Action::RevokeTokens)?;
     }
-    let now = acting.context.now();
     acting.write("revoke credential", Action::ChangeCredentials, |tx| {
         let mut credential = credentials::get(tx, id)?.ok_or(CredentialError::NotFound)?;
         let agent = credential.client_id.clone();
         agents::hold(tx, &agent)?;
+        // Read where nobody else issues by what was there before: the lock may have taken its time.
+        let now = acting.context.now();
+        if let Err(denied) = members::holds_role(acting, tx, &agent)? {
+            let event = acting.refused(REVOKED, reason(denied.code())).target(agent.as_str());
+            acting.journal(tx, &event)?;
+            return Ok(Err(denied.into()));
+        }
         let revoked = credentials::revoke(tx, id)?;
         credential.status = CredentialStatus::Revoked;
         if !revoked && !ends_tokens {
-            return Ok(credential);
+            return Ok(Ok(credential));
         }
         if ends_tokens {
             agents::end_tokens(tx, &agent, now.plus(limits::TOKENS_END_MARGIN))?;
@@ -116,6 +123,6 @@ pub(crate) fn revoke(
         let event =
             told(acting.event(REVOKED), &credential).with("tokens", Datum::Flag(ends_tokens));
         acting.journal(tx, &event)?;
-        Ok::<_, CredentialError>(credential)
-    })
+        Ok::<_, CredentialError>(Ok(credential))
+    })?
 }

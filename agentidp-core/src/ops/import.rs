@@ -138,7 +138,10 @@ impl Import<'_> {
             match self.line(&line) {
                 Ok(imported) => self.report.imported += u64::from(imported),
                 Err(LineError::Agent(
-                    stop @ (AgentError::Fault(_) | AgentError::OrgNotActive | AgentError::NotFound),
+                    stop @ (AgentError::Fault(_)
+                    | AgentError::OrgNotActive
+                    | AgentError::NotFound
+                    | AgentError::Denied(Denied::NotActive | Denied::OrgDeleted)),
                 )) => return Err(ImportStop::Agent(stop)),
                 Err(refused) => self.refuse(&refused),
             }
@@ -188,6 +191,11 @@ impl Import<'_> {
             }
         };
         let line = ImportLine::parse(text)?;
+        // Whether an id is free tells of other organizations.
+        if line.id.is_some() && self.acting.caller.agent().is_some() {
+            let reason = "only who runs the instance may keep the ids of another installation";
+            return Err(AgentError::from(Invalid::new("agentId", reason)).into());
+        }
         if let Some(most) = self.full {
             return Err(AgentError::LimitReached(most).into());
         }

@@ -120,6 +120,10 @@ impl Keyring {
 
     /// Lets go of the keys of an organization whose own were destroyed.
     pub(super) fn forget(&self, organization: &OrgId) {
+        let holds = |keys: &DataKeys| keys.by_id.values().any(|(owner, _)| owner == organization);
+        if !holds(&self.data_keys.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
         let mut keys = self.data_keys.write().unwrap_or_else(PoisonError::into_inner);
         keys.active.retain(|(owner, _), _| owner != organization);
         keys.by_id.retain(|_, (owner, _)| owner != organization);

@@ -80,12 +80,15 @@ pub(crate) fn get(acting: &Acting<'_>) -> Result<Org, OrgError> {
 
 /// The organization that goes by that slug or id.
 pub(crate) fn find(context: &Context, caller: &Caller, slug_or_id: &str) -> Result<Org, OrgError> {
-    let id = match OrgId::parse(slug_or_id) {
-        Ok(id) => id,
-        Err(_) if !Slug::is_label(slug_or_id) => return Err(OrgError::NotFound),
-        Err(_) => {
-            context.organization_of(PublicIdKind::Slug, slug_or_id)?.ok_or(OrgError::NotFound)?
-        }
+    let known = match OrgId::parse(slug_or_id) {
+        Ok(id) => Some(id),
+        Err(_) if !Slug::is_label(slug_or_id) => None,
+        Err(_) => context.organization_of(PublicIdKind::Slug, slug_or_id)?,
+    };
+    // A slug that nobody has is looked for like one that is another's, so that the time does not tell.
+    let id = match known {
+        Some(id) => id,
+        None => OrgId::generate(&*context.clock, &*context.rng)?,
     };
     get(&Acting { context, organization: &id, caller })
 }
@@ -174,7 +177,6 @@ pub(crate) fn change_status(
     acting: &Acting<'_>,
     transition: OrgTransition,
 ) -> Result<Org, OrgError> {
-    let now = acting.context.now();
     let (name, event_type) = match transition {
         OrgTransition::Suspend => ("suspend organization", "org.suspended"),
         OrgTransition::Activate => ("activate organization", "org.activated"),
@@ -182,6 +184,8 @@ pub(crate) fn change_status(
     };
     let outcome = acting.write(name, Action::ManageOrgs, |tx| {
         let old = locked(tx)?;
+        // Read where nobody else issues by what was there before: the lock may have taken its time.
+        let now = acting.context.now();
         match transition.decide(&old) {
             Ok(true) => {}
             Ok(false) => return Ok(Ok(old)),

@@ -36,6 +36,8 @@ struct Lease {
     month: Month,
     left: i64,
     until: Timestamp,
+    /// The organization's limit when it was set aside.
+    per_month_max: i64,
 }
 
 /// The place of one token in its month's quota. Dropped, it is free again, unless it was
@@ -76,8 +78,9 @@ pub(super) fn take(
     let shared = context.quotas.lease(context, &client.organization_id, month)?;
     // Those who come while one renews the lease wait for it here, and need none of their own.
     let mut lease = lock(&shared);
-    if lease.month != month || lease.left == 0 || now >= lease.until {
-        renew(context, &client.organization_id, &mut lease, now)?;
+    let limit_moved = lease.per_month_max != client.terms.per_month_max;
+    if lease.month != month || lease.left == 0 || now >= lease.until || limit_moved {
+        renew(context, client, &mut lease, now)?;
     }
     if lease.left == 0 {
         drop(lease);
@@ -91,12 +94,13 @@ pub(super) fn take(
 /// Returns what is left of a lease, and sets a new part aside.
 fn renew(
     context: &Context,
-    organization: &OrgId,
+    client: &Client,
     lease: &mut Lease,
     now: Timestamp,
 ) -> Result<(), Fault> {
     let month = Month::of(now);
-    let scope = Scope::Org(organization.clone());
+    let per_month_max = client.terms.per_month_max;
+    let scope = Scope::Org(client.organization_id.clone());
     let set_aside = context.store.write::<_, StoreError>("set tokens aside", &scope, |tx| {
         if lease.left > 0 {
             usage::give_back(tx, lease.month, lease.left)?;
@@ -105,7 +109,7 @@ fn renew(
     });
     settle(lease, set_aside.as_ref().err());
     let left = set_aside?;
-    *lease = Lease { month, left, until: now.plus(limits::QUOTA_LEASE_LIFE) };
+    *lease = Lease { month, left, until: now.plus(limits::QUOTA_LEASE_LIFE), per_month_max };
     Ok(())
 }
 
@@ -191,7 +195,7 @@ impl Quotas {
             self.forget_empty();
         }
         let mut leases = self.leases.write().unwrap_or_else(PoisonError::into_inner);
-        let none = || Lease { month, left: 0, until: Timestamp::from_micros(0) };
+        let none = || Lease { month, left: 0, until: Timestamp::from_micros(0), per_month_max: 0 };
         let lease = leases.entry(organization.clone());
         Ok(Arc::clone(lease.or_insert_with(|| Arc::new(Mutex::new(none())))))
     }
@@ -200,6 +204,7 @@ impl Quotas {
     fn give_back(&self, context: &Context, which: impl Fn(&Lease) -> bool) -> Result<(), Fault> {
         let leases: Vec<_> =
             self.read().iter().map(|(id, lease)| (id.clone(), Arc::clone(lease))).collect();
+        let mut failed = Ok(());
         for (organization, lease) in leases {
             let mut lease = lock(&lease);
             if lease.left == 0 || !which(&lease) {
@@ -211,9 +216,10 @@ impl Quotas {
                 .store
                 .write("return tokens", &scope, |tx| usage::give_back(tx, month, left));
             settle(&mut lease, returned.as_ref().err());
-            returned?;
+            // One organization's failure keeps no other's part.
+            failed = failed.and(returned.map_err(Fault::from));
         }
-        Ok(())
+        failed
     }
 
     /// Forgets leases that hold nothing and that nobody has in hand.

@@ -199,8 +199,10 @@ pub(crate) fn update(tx: &mut dyn Tx, agent: &Agent) -> Result<(), StoreError> {
     tx.execute(UPDATE, &params).map(|_| ())
 }
 
-const END_TOKENS: &str = "UPDATE agents SET tokens_not_before = ?3
-    WHERE organization_id = ?1 AND agent_id = ?2 AND tokens_not_before < ?3";
+// Tokens may have been issued since an end that lies ahead: they count as issued just after it.
+const END_TOKENS: &str = "UPDATE agents
+    SET tokens_not_before = CASE WHEN ?3 > tokens_not_before THEN ?3 ELSE tokens_not_before + 1 END
+    WHERE organization_id = ?1 AND agent_id = ?2";
 
 /// Makes the agent's tokens void that were issued up to `not_before`.
 pub(crate) fn end_tokens(

@@ -105,8 +105,10 @@ pub(crate) fn update(tx: &mut dyn Tx, org: &Org) -> Result<(), StoreError> {
     tx.execute(UPDATE, &params).map(|_| ())
 }
 
-const END_TOKENS: &str = "UPDATE organizations SET tokens_not_before = ?2
-    WHERE organization_id = ?1 AND tokens_not_before < ?2";
+// Tokens may have been issued since an end that lies ahead: they count as issued just after it.
+const END_TOKENS: &str = "UPDATE organizations
+    SET tokens_not_before = CASE WHEN ?2 > tokens_not_before THEN ?2 ELSE tokens_not_before + 1 END
+    WHERE organization_id = ?1";
 
 /// Voids all tokens of the organization that count as issued at `not_before` or earlier.
 pub(crate) fn end_tokens(tx: &mut dyn Tx, not_before: Timestamp) -> Result<(), StoreError> {

@@ -39,7 +39,7 @@ pub(crate) struct Update {
     /// Where it is reached itself: https, or http on localhost; empty for nowhere.
     #[arg(long, env = "AGENTIDP_URL")]
     url: Option<String>,
-    /// Longest life of its tokens in seconds, 60 to 86400; 0 for that of its organization.
+    /// Longest life of its tokens in seconds, 60 to 3600; 0 for that of its organization.
     #[arg(long, value_name = "SECONDS", env = "AGENTIDP_TOKEN_LIFE_SECONDS_MAX")]
     token_life_seconds_max: Option<i64>,
 }

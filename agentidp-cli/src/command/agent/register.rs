@@ -35,7 +35,7 @@ pub(crate) struct Register {
     /// Where it is reached itself: https, or http on localhost.
     #[arg(long, env = "AGENTIDP_URL")]
     url: Option<String>,
-    /// Longest life of its tokens in seconds, 60 to 86400 [default: its organization's].
+    /// Longest life of its tokens in seconds, 60 to 3600 [default: its organization's].
     #[arg(long, value_name = "SECONDS", env = "AGENTIDP_TOKEN_LIFE_SECONDS_MAX")]
     token_life_seconds_max: Option<i64>,
     /// File with a public key whose private half it holds: a JWK or PEM; may be given several times.

@@ -1,18 +1,19 @@
 //! Random verbs against a plain model in memory: after each, the instance and the model agree on
 //! what was refused, on who may get a token, and on which tokens are alive.
 //!
-//! A failure prints the shortest history that it could find. `PROPTEST_RNG_SEED` repeats a run,
-//! `PROPTEST_CASES` makes it longer.
+//! A failure prints its seed and the shortest history that it could find. `MODEL_SEED` repeats a run,
+//! `MODEL_CASES` makes it longer.
 
 use std::time::Duration;
 
 use agentidp_core::{
     AgentId, AgentStatus, CredentialId, IntrospectionRequest, NewAgent, NewCredential, NewOrg,
-    OrgHandle, OrgId, OrgStatus, PageRequest, RevocationRequest, RevokeTokens, TokenRequest,
+    OrgHandle, OrgId, OrgStatus, PageRequest, RevocationRequest, RevokeTokens, Rng as _, SystemRng,
+    TokenRequest,
 };
 use agentidp_testkit::{API, TestIdp};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::Engine;
 
@@ -110,7 +111,17 @@ fn every_history_is_that_of_the_model(engine: Engine) {
         Engine::Memory => 40,
         _ => 6,
     };
-    let config = Config { failure_persistence: None, ..Config::with_cases(cases) };
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let mut random = [0; 8];
+    SystemRng.fill(&mut random).unwrap();
+    let seed = number("MODEL_SEED").unwrap_or(u64::from_le_bytes(random));
+    let cases = number("MODEL_CASES").and_then(|n| u32::try_from(n).ok()).unwrap_or(cases);
+    let config = Config {
+        cases,
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new(config);
     let history = prop::collection::vec(verb(), 1..60);
     let ran = runner.run(&history, |history| {
@@ -128,7 +139,7 @@ fn every_history_is_that_of_the_model(engine: Engine) {
         Ok(())
     });
     if let Err(failure) = ran {
-        panic!("{failure}");
+        panic!("MODEL_SEED={seed}: {failure}");
     }
 }
 

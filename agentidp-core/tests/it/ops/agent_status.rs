@@ -2,7 +2,8 @@
 
 use agentidp_core::{
     AccessError, AgentChanges, AgentError, AgentId, AgentStatus, CredentialError, CredentialStatus,
-    Denied, ErrorCode, NewAgent, NewCredential, NewOrg, PageRequest, RevokeTokens, TokenRequest,
+    Denied, ErrorCode, NewAgent, NewCredential, NewOrg, PageRequest, RevokeTokens, Role,
+    TokenRequest,
 };
 use agentidp_testkit::{ISSUER, TestIdp};
 
@@ -15,6 +16,8 @@ super::on_every_engine!(
     a_suspended_agent_can_be_seen_and_changed,
     a_decommissioned_agent_is_gone_for_good,
     asking_twice_changes_nothing,
+    a_token_from_just_after_an_end_dies_with_the_next_one,
+    who_has_no_role_does_not_touch_an_owner,
     a_foreign_agent_is_not_touched,
     who_may_not_change_agents_changes_no_status,
     suspending_is_told_at_the_next_use_of_a_token,
@@ -111,6 +114,55 @@ fn a_decommissioned_agent_is_gone_for_good(engine: Engine) {
     let rotated = org.rotate_credential(&credentials[0].id, std::time::Duration::ZERO);
     assert!(matches!(rotated, Err(CredentialError::NotActive)));
     assert_eq!(org.agent(&gone.id).unwrap(), gone, "it can still be seen");
+    test.finish();
+}
+
+fn a_token_from_just_after_an_end_dies_with_the_next_one(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let now = test.idp.org(&acme.org.id).get().unwrap().created_at;
+    // Two machines whose clocks say the same, or the second's less.
+    for between in [0, -1_000_000] {
+        test.clock.set(agentidp_core::Timestamp::from_micros(now.as_micros() + 60_000_000));
+        org.suspend_agent(&acme.agent.id).unwrap();
+        org.reactivate_agent(&acme.agent.id).unwrap();
+        let token = test.idp.token(&acme.request().resource(ISSUER)).unwrap().access_token;
+        test.idp.on_behalf_of(&token).unwrap();
+        let earlier = now.as_micros() + 60_000_000 + between;
+        test.clock.set(agentidp_core::Timestamp::from_micros(earlier));
+        org.suspend_agent(&acme.agent.id).unwrap();
+        org.reactivate_agent(&acme.agent.id).unwrap();
+        assert!(matches!(test.idp.on_behalf_of(&token), Err(AccessError::NotActive)), "{between}");
+    }
+    test.finish();
+}
+
+fn who_has_no_role_does_not_touch_an_owner(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let scopes = ["agents:write", "credentials:write", "tools:read", "openid"];
+    let manager = scopes.into_iter().fold(NewAgent::new("manager"), NewAgent::scope);
+    let manager = org.register_agent(manager).unwrap();
+    let secret = org.issue_credential(&manager.id, NewCredential::default()).unwrap();
+    let request = TokenRequest::client_credentials(&manager.id, secret.secret());
+    let token = test.idp.token(&request).unwrap().access_token;
+    let bearer = test.idp.on_behalf_of(&token).unwrap().org(&acme.org.id);
+    // A plain member may be managed by scope; an owner may not.
+    org.add_member(&acme.agent.id, Role::Member).unwrap();
+    bearer.suspend_agent(&acme.agent.id).unwrap();
+    bearer.reactivate_agent(&acme.agent.id).unwrap();
+    org.set_member_role(&acme.agent.id, Role::Owner).unwrap();
+    let denied = |code: ErrorCode| assert_eq!(code, ErrorCode::Forbidden);
+    denied(bearer.suspend_agent(&acme.agent.id).unwrap_err().code());
+    denied(bearer.decommission_agent(&acme.agent.id).unwrap_err().code());
+    let changes = AgentChanges::new().name("renamed");
+    denied(bearer.update_agent(&acme.agent.id, &changes).unwrap_err().code());
+    let credential = &acme.credential.credential().id;
+    denied(bearer.revoke_credential(credential, RevokeTokens::No).unwrap_err().code());
+    assert_eq!(org.agent(&acme.agent.id).unwrap().status, AgentStatus::Active);
+    test.idp.token(&acme.request()).unwrap();
     test.finish();
 }
 

@@ -141,7 +141,7 @@ fn wrong_changes_are_refused_whole(engine: Engine) {
         none().max_tokens_per_month(1 << 53),
         none().rate_limit_per_minute(-5),
         none().token_life_seconds_max(0),
-        none().token_life_seconds_max(86_401),
+        none().token_life_seconds_max(3601),
     ] {
         assert_eq!(org.update(wrong).unwrap_err().code(), ErrorCode::InvalidInput);
     }

@@ -278,10 +278,10 @@ fn what_a_handle_set_aside_comes_back(engine: Engine) {
     other.token(&acme.request()).unwrap();
     assert_eq!(counted(&test, &acme.org.id, month), set_aside);
     assert_eq!(other.org(&acme.org.id).usage().unwrap().issued, 1, "to its own handle");
-    other.tidy_tokens().unwrap();
+    other.tick().unwrap();
     assert_eq!(counted(&test, &acme.org.id, month), set_aside, "it is in use");
     test.clock.step(Duration::from_secs(61));
-    other.tidy_tokens().unwrap();
+    other.tick().unwrap();
     assert_eq!(counted(&test, &acme.org.id, month), 1);
     // A clone keeps the instance open; the last one closes it.
     other.token(&acme.request()).unwrap();
@@ -295,9 +295,9 @@ fn what_a_handle_set_aside_comes_back(engine: Engine) {
     other.token(&acme.request()).unwrap();
     test.clock.step(Duration::from_secs(61));
     test.store.arm(Fault::AfterCommit(0));
-    let _ = other.tidy_tokens();
+    let _ = other.tick();
     test.store.disarm();
-    other.tidy_tokens().unwrap();
+    other.tick().unwrap();
     drop(other);
     assert_eq!(counted(&test, &acme.org.id, month), 4);
     test.finish();
@@ -325,10 +325,10 @@ fn tidying_is_all_or_nothing(engine: Engine) {
             issued += 1;
             test.clock.step(Duration::from_secs(61));
             test.store.arm(fault(at));
-            let tidied = test.idp.tidy_tokens().is_ok();
+            let tidied = test.idp.tick().is_ok();
             let fired = test.store.disarm();
             assert_eq!(tidied, !fired);
-            test.idp.tidy_tokens().unwrap();
+            test.idp.tick().unwrap();
             assert_eq!(counted(&test, &acme.org.id, month), issued);
             if !fired {
                 break;

@@ -219,10 +219,10 @@ fn ended_tokens_are_forgotten_when_nobody_accepts_them_any_more(engine: Engine) 
     let counts = || (revoked(&test, &acme.org.id), revoked(&test, &globex.org.id));
     let first = end(&acme);
     end(&globex);
-    assert_eq!(test.idp.tidy_tokens().unwrap(), 0);
+    assert_eq!(test.idp.tick().unwrap().tokens_forgotten, 0);
     // Verifiers accept a token for the skew after its end: until then it is remembered.
     test.clock.step(Duration::from_secs(3659));
-    assert_eq!(test.idp.tidy_tokens().unwrap(), 0);
+    assert_eq!(test.idp.tick().unwrap().tokens_forgotten, 0);
     assert!(matches!(test.idp.on_behalf_of(&first), Err(AccessError::Token(_))));
     test.clock.step(Duration::from_secs(2));
     // Whoever ends a token forgets its own organization's alone.
@@ -234,7 +234,7 @@ fn ended_tokens_are_forgotten_when_nobody_accepts_them_any_more(engine: Engine) 
     end(&globex);
     assert_eq!(counts(), (1, 3));
     test.clock.step(Duration::from_secs(1900));
-    assert_eq!(test.idp.tidy_tokens().unwrap(), 3);
+    assert_eq!(test.idp.tick().unwrap().tokens_forgotten, 3);
     assert_eq!(counts(), (0, 1));
     test.finish();
 }
