@@ -1,13 +1,11 @@
 //! A whole instance behind its router.
 
-use agentidp_core::store::SqliteStore;
 use agentidp_http::App;
 use agentidp_testkit::TestIdp;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
-use std::sync::Arc;
 use tower::ServiceExt as _;
 
 /// Longest body that a test reads.
@@ -29,8 +27,7 @@ pub(crate) struct Answer {
 
 impl Served {
     pub(crate) fn new() -> Served {
-        let store = Arc::new(SqliteStore::open_in_memory().expect("a store"));
-        let test = TestIdp::over(store, None, Box::new(()));
+        let test = TestIdp::in_memory();
         let router = App::new(test.idp.clone()).expect("threads").router();
         Served { test, router }
     }

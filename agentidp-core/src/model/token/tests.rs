@@ -1,8 +1,8 @@
 use super::*;
-use crate::ErrorCode;
 use crate::base::{CredentialId, Timestamp};
 use crate::base::{SystemClock, SystemRng};
 use crate::crypto::{hexadecimal, sha256};
+use crate::error::ErrorCode;
 use crate::model::{
     AgentStatus, ClientCredential, ClientProof, ClientSecret, OrgStatus, SecretScheme, TokenTerms,
     authenticate, secret_mac,
