@@ -18,6 +18,7 @@ mod introspection;
 mod key_faults;
 mod key_histories;
 mod keys;
+mod longest;
 mod main_job;
 mod members;
 mod org_status;
