@@ -12,6 +12,7 @@ mod engine;
 mod examine;
 mod faults;
 mod finish;
+mod foreign;
 mod heads;
 mod import;
 mod introspection;
