@@ -59,6 +59,9 @@ pub const SLUG_CHARS_MAX: usize = 63;
 pub const SCOPES_MAX: usize = 64;
 /// Longest scope token, in characters.
 pub const SCOPE_CHARS_MAX: usize = 128;
+/// Longest text of all scopes of an agent or a request: with everything else as long as it may be, a
+/// token that allows them is no longer than [`TOKEN_BYTES_MAX`].
+pub const SCOPE_SET_CHARS_MAX: usize = 4096;
 /// Most audiences of an agent.
 pub const AUDIENCES_MAX: usize = 16;
 /// Most capabilities of an agent.

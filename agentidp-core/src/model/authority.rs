@@ -317,6 +317,7 @@ mod tests {
     fn a_scope_reaches_its_own_organization_alone() {
         let bot = agent("1", "agents:read");
         assert_eq!(permit(&bot, Some(ACTIVE), &org("1"), Action::SeeAgents), Ok(()));
+        assert_eq!(permit(&bot, Some(ACTIVE), &org("1"), Action::SeeOrg), Ok(()));
         let missing = Err(Denied::ScopeMissing("agents:write"));
         assert_eq!(permit(&bot, Some(ACTIVE), &org("1"), Action::ChangeAgents), missing);
         for action in Action::ALL {
