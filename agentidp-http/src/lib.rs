@@ -7,12 +7,8 @@ mod answer;
 mod api;
 mod app;
 mod oauth;
+#[doc(hidden)]
+pub mod parsers;
 mod request;
 
 pub use app::App;
-
-/// The parsers of foreign bytes, for the fuzzers alone: no part of the interface.
-#[doc(hidden)]
-pub mod parsers {
-    pub use crate::request::{AccessToken, Basic, Form, FormError, NoToken, NotBasic, TokenScheme};
-}

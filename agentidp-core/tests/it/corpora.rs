@@ -1,38 +1,14 @@
 //! Replays the seeds of the fuzz targets, and every seed with a byte changed or cut off, through the
 //! same functions: a parser of foreign bytes does not panic.
 
-use std::path::PathBuf;
-
 use agentidp_core::canon::parse_strict;
 use agentidp_core::crypto::{DataKey, Place, data_key_id, open};
 use agentidp_core::import::ImportLine;
 use agentidp_core::jose::{Jwk, Jwks};
 use agentidp_core::{DataKeyId, OrgId, SecretBytes};
+use agentidp_testkit::{replay, seeds};
 
 use crate::common::Issuer;
-
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-    let files = std::fs::read_dir(folder).unwrap();
-    let seeds: Vec<_> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
-    assert!(!seeds.is_empty());
-    seeds
-}
-
-/// Places at which each seed is cut off and changed: the fuzzer itself tries all of them.
-const PLACES: usize = 24;
-
-fn replay(target: &str, check: impl Fn(&[u8])) {
-    for seed in seeds(target) {
-        check(&seed);
-        for at in (0..seed.len()).step_by(1 + seed.len() / PLACES) {
-            check(&seed[..at]);
-            let mut changed = seed.clone();
-            changed[at] ^= 0x21;
-            check(&changed);
-        }
-    }
-}
 
 #[test]
 fn jwt() {
