@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::{CredentialId, Timestamp};
+use crate::base::{CredentialId, Timestamp, limits};
 use crate::base::{SystemClock, SystemRng};
 use crate::crypto::{hexadecimal, sha256};
 use crate::error::ErrorCode;
