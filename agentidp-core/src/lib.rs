@@ -39,7 +39,7 @@ pub use model::{
     Credential, CredentialKind, CredentialStatus, Custody, Denied, HealthCheck, HealthStatus,
     Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, KeyPolicy, KeyPurpose,
     KeyRefusal, KeyRotation, KeyState, Member, MemberStays, NewAgent, NewCredential,
-    NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, PlanTier,
+    NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, PlanTier, RateLimited, RateScope,
     RevocationRequest, RevokeTokens, Role, SigningKey, TokenRequest, TokenResponse, TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -19,6 +19,7 @@ mod lifecycle;
 mod member;
 mod org;
 mod org_changes;
+mod rate;
 mod scope;
 mod signing_key;
 mod token;
@@ -47,6 +48,9 @@ pub use org::{NewOrg, Org, OrgFootprint, OrgStatus, PlanTier, Slug};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use org_changes::OrgTransition;
 pub use org_changes::{OrgChanges, OrgStays};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use rate::RateLimit;
+pub use rate::{RateLimited, RateScope};
 pub use scope::{ScopeSet, ScopeToken};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use signing_key::{KeyKind, KeyStep, KeyTurn, Successor, due, lease, revoke, rotate};

@@ -17,8 +17,10 @@ pub(crate) fn admit(context: &Context, access_token: &str) -> Result<ActingAgent
     let home = Scope::Org(agent.organization_id.clone());
     let standing =
         context.store.read(&home, |tx| members::standing(tx, &agent.agent_id, &agent.jti))?;
+    let per_minute_max = standing.map(|standing| standing.per_minute_max);
     permit(&agent, standing, &agent.organization_id, Action::SeeOrg)
         .map_err(|_| AccessError::NotActive)?;
+    context.count(&agent.organization_id, per_minute_max.unwrap_or_default())?;
     Ok(agent)
 }
 

@@ -78,9 +78,9 @@ pub(crate) fn agent_info(context: &Context, access_token: &str) -> Result<AgentI
     let home = Scope::Org(bearer.organization_id.clone());
     let agent = context.store.read::<_, AccessError>(&home, |tx| {
         let standing = members::standing(tx, &bearer.agent_id, &bearer.jti)?;
-        if !standing.is_some_and(|standing| standing.admits(&bearer.jti)) {
-            return Err(AccessError::NotActive);
-        }
+        let standing = standing.filter(|standing| standing.admits(&bearer.jti));
+        let standing = standing.ok_or(AccessError::NotActive)?;
+        context.count(&bearer.organization_id, standing.per_minute_max)?;
         agents::get(tx, &bearer.agent_id)?.ok_or(AccessError::NotActive)
     })?;
     if !bearer.scopes.contains(OPENID) {
@@ -183,7 +183,10 @@ fn authenticated(
     let (secret, now) = (proof.client_secret.expose(), context.now());
     let refusal = authenticate(client.as_deref(), &peppers, secret, now).err();
     match (client, refusal) {
-        (Some(client), None) => Ok(client),
+        (Some(client), None) => {
+            context.count(&client.organization_id, client.terms.per_minute_max)?;
+            Ok(client)
+        }
         (client, refusal) => {
             let refusal = refusal.unwrap_or(Refusal::UnknownClient);
             note_refusal(context, event_type, client.as_deref(), refusal, now)?;

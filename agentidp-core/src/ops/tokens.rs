@@ -33,6 +33,7 @@ pub(crate) fn issue(
     let id = AgentId::parse(&request.client_id).ok();
     let cached = id.as_ref().and_then(|id| context.clients.cached(id));
     let mut fresh = cached.is_none();
+    let mut counted = false;
     let mut client = match cached {
         Some(client) => Some(client),
         None => clients::read(context, id.as_ref())?,
@@ -41,6 +42,12 @@ pub(crate) fn issue(
         let peppers = |version| context.keyring.pepper(version);
         let now = context.now();
         let decided = decide(client.as_deref(), &peppers, request, &context.issuer, now);
+        // A stranger takes nothing of what an organization may send, and a client pays before the work.
+        let known = decided.as_ref().map_or_else(|refusal| refusal.is_authenticated(), |_| true);
+        if let Some(client) = client.as_deref().filter(|_| known && !counted) {
+            context.count(&client.organization_id, client.terms.per_minute_max)?;
+            counted = true;
+        }
         match (decided, &client) {
             (Ok(grant), Some(client)) => {
                 if let Some(response) = grant_token(context, client, &grant, now)? {
