@@ -72,6 +72,8 @@ error_codes! {
     /// The organization has issued as many tokens in this calendar month (UTC) as it may. Unlike a rate
     /// limit, it does not pass in a minute.
     QuotaExceeded = "quota_exceeded", 429, Some("quota_exceeded"), 1, "wait for the next month (UTC), or raise the organization's limit of tokens";
+    /// As many requests have come in the last minute as may: of the organization, or of the address.
+    RateLimited = "rate_limited", 429, Some("rate_limited"), 1, "wait as long as `Retry-After` says; an administrator may raise the organization's limit";
     /// There is one already, of that id or of that key.
     AlreadyExists = "already_exists", 409, None, 1, "use the one that is there, or choose another";
     /// What the decision was made on changed before it could be written.

@@ -40,8 +40,8 @@ pub use model::{
     DpopProof, HealthCheck, HealthStatus, Introspection, IntrospectionRequest, Invalid,
     IssuedCredential, Issuer, KeyPolicy, KeyPurpose, KeyRefusal, KeyRotation, KeyState, Member,
     MemberStays, NewAgent, NewCredential, NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint,
-    OrgStatus, OrgStays, PlanTier, PresentedToken, RevocationRequest, RevokeTokens, Role,
-    SigningKey, TokenExchange, TokenRequest, TokenResponse, TokenUsage,
+    OrgStatus, OrgStays, PlanTier, PresentedToken, RateLimited, RateScope, RevocationRequest,
+    RevokeTokens, Role, SigningKey, TokenExchange, TokenRequest, TokenResponse, TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

@@ -24,6 +24,7 @@ mod member;
 mod org;
 mod org_changes;
 mod presented;
+mod rate;
 mod refusal;
 mod scope;
 mod signing_key;
@@ -64,6 +65,9 @@ pub use org::{NewOrg, Org, OrgFootprint, OrgStatus, PlanTier, Slug};
 pub(crate) use org_changes::OrgTransition;
 pub use org_changes::{OrgChanges, OrgStays};
 pub use presented::{DpopProof, PresentedToken};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use rate::RateLimit;
+pub use rate::{RateLimited, RateScope};
 pub use refusal::Refusal;
 pub use scope::{ScopeSet, ScopeToken};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

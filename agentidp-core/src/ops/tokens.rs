@@ -40,6 +40,7 @@ pub(crate) fn issue(
     let id = presented.client();
     let cached = id.as_ref().and_then(|id| context.clients.cached(id));
     let mut fresh = cached.is_none();
+    let mut counted = false;
     let mut client = match cached {
         Some(client) => Some(client),
         None => clients::read(context, id.as_ref())?,
@@ -47,6 +48,13 @@ pub(crate) fn issue(
     for _ in 0..ATTEMPTS_MAX {
         let now = context.now();
         let decided = decided(context, client.as_deref(), &presented, request, now)?;
+        // A stranger takes nothing of what an organization may send, and a client pays before the work.
+        let known =
+            decided.as_ref().map_or_else(|(refusal, _)| refusal.is_authenticated(), |_| true);
+        if let Some(client) = client.as_deref().filter(|_| known && !counted) {
+            context.count(&client.organization_id, client.terms.per_minute_max)?;
+            counted = true;
+        }
         match (decided, &client) {
             (Ok(decided), Some(client)) => match grant_token(context, client, &decided, now)? {
                 Recorded::Yes(response) => return Ok(response),

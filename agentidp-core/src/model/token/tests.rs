@@ -44,6 +44,7 @@ fn case() -> Case {
             org_life_seconds_max: None,
             agent_life_seconds_max: None,
             per_month_max: 10,
+            per_minute_max: 60,
         },
         credentials: vec![credential],
         keys: Vec::new(),
