@@ -32,11 +32,12 @@ pub use crypto::{Alg, CryptoProvider, KekSource};
 pub use error::ErrorCode;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use idp::{
-    AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
+    AsyncIdp, Claim, Config, Database, Error, Idp, InstanceStatus, Once, OrgHandle, Overloaded,
+    SchemaStatus,
 };
 pub use model::{
     Action, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState, AgentStatus,
-    Credential, CredentialKind, CredentialStatus, Custody, Denied, HealthCheck, HealthStatus,
+    Credential, CredentialKind, CredentialStatus, Custody, Denied, HealthCheck, HealthStatus, IdempotencyKey,
     Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, KeyPolicy, KeyPurpose,
     KeyRefusal, KeyRotation, KeyState, Member, MemberStays, NewAgent, NewCredential,
     NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, PlanTier,

@@ -11,6 +11,7 @@ mod agent_rules;
 mod authority;
 mod credential;
 mod health;
+mod idempotency;
 mod introspection;
 mod invalid;
 mod issuer;
@@ -34,6 +35,7 @@ pub use credential::{
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use credential::{Rotation, check_overlap, expiry_of};
 pub use health::{HealthCheck, HealthStatus};
+pub use idempotency::IdempotencyKey;
 pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use introspection::{Asker, AskingAgent, ClientProof, Subject};

@@ -21,6 +21,7 @@ mod journal;
 mod keyring;
 pub(crate) mod keys;
 pub(crate) mod members;
+pub(crate) mod once;
 pub(crate) mod orgs;
 pub(crate) mod quota;
 mod refusals;

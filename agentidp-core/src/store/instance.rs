@@ -1,6 +1,6 @@
 //! The only statements that cross organizations, each under a row policy of its own: the directory
-//! from public ids to tenants, the list of organizations, the sequencer's, and the purge of revoked
-//! tokens.
+//! from public ids to tenants, the list of organizations, the sequencer's, and the purges of revoked
+//! tokens and of answers.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -82,6 +82,17 @@ const FORGET_EXPIRED_TOKENS: &str = "DELETE FROM revoked_tokens
 /// Forgets revoked tokens that nobody accepts any more, a batch of them.
 pub(crate) fn forget_expired_tokens(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET_EXPIRED_TOKENS, &[Value::Int(now.as_micros())])
+}
+
+// The limit is `limits::PURGE_BATCH_MAX`.
+const FORGET_EXPIRED_ANSWERS: &str = "DELETE FROM idempotency_keys
+    WHERE (organization_id, caller, key_digest) IN
+        (SELECT k.organization_id, k.caller, k.key_digest FROM idempotency_keys k
+         WHERE k.expires_at <= ?1 ORDER BY k.expires_at LIMIT 500)";
+
+/// Forgets answers that nobody may ask for again, a batch of them.
+pub(crate) fn forget_expired_answers(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET_EXPIRED_ANSWERS, &[Value::Int(now.as_micros())])
 }
 
 /// An entry that has no number yet.

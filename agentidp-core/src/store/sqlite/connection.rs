@@ -25,8 +25,9 @@ const LOG_PAGES: u32 = 8000;
 const INSTANCE_READS: [&str; 5] =
     ["directory", "organizations", "audit_pending", "audit_logs", "audit_heads"];
 
-/// Tables that instance statements may write: the sequencer's, and the one that is purged.
-const INSTANCE_WRITES: [&str; 4] = ["audit_pending", "audit_logs", "audit_heads", "revoked_tokens"];
+/// Tables that instance statements may write: the sequencer's, and those that are purged.
+const INSTANCE_WRITES: [&str; 5] =
+    ["audit_pending", "audit_logs", "audit_heads", "revoked_tokens", "idempotency_keys"];
 
 /// Where the database lies.
 #[derive(Debug, Clone)]
