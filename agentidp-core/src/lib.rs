@@ -13,6 +13,8 @@ pub mod crypto;
 pub mod did;
 pub mod error;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub mod guide;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod idp;
 pub mod import;
 pub mod jose;

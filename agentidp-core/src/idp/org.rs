@@ -130,7 +130,19 @@ impl OrgHandle {
     /// # Errors
     /// [`AuditError`] when it cannot be read. That it is broken is an answer, not an error.
     pub fn verify_audit(&self) -> Result<ChainReport, AuditError> {
-        ops::audit::verify(&self.acting())
+        ops::audit::verify(&self.acting(), &mut |_| {})
+    }
+
+    /// As [`verify_audit`](Self::verify_audit); `progress` is told every thousand entries how many are
+    /// done, since a long trail takes a while.
+    ///
+    /// # Errors
+    /// As [`verify_audit`](Self::verify_audit).
+    pub fn verify_audit_telling(
+        &self,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<ChainReport, AuditError> {
+        ops::audit::verify(&self.acting(), progress)
     }
 
     /// The key by which this organization's log is verified (C2SP signed note).

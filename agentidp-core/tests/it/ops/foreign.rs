@@ -73,6 +73,7 @@ const ON_ITSELF: &[(&str, Try)] = &[
     ("audit", |org, _| told(org.audit(&PageRequest::first()))),
     ("audit_key", |org, _| told(org.audit_key())),
     ("verify_audit", |org, _| told(org.verify_audit())),
+    ("verify_audit_telling", |org, _| told(org.verify_audit_telling(&mut |_| {}))),
     ("members", |org, _| told(org.members(&PageRequest::first()))),
     ("list_agents", |org, _| told(org.list_agents(&AgentFilter::All, &PageRequest::first()))),
     ("register_agent", |org, _| told(org.register_agent(NewAgent::new("another")))),
