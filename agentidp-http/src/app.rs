@@ -42,14 +42,14 @@ impl App {
     /// # Errors
     /// The system's error when a thread cannot be made.
     pub fn new(idp: Idp) -> std::io::Result<App> {
-        App::with(idp, AppOptions::default())
+        App::with_options(idp, AppOptions::default())
     }
 
     /// As [`new`](App::new), with other options than the usual ones.
     ///
     /// # Errors
     /// As [`new`](App::new).
-    pub fn with(idp: Idp, options: AppOptions) -> std::io::Result<App> {
+    pub fn with_options(idp: Idp, options: AppOptions) -> std::io::Result<App> {
         let documents = Documents::new(&idp);
         Ok(App(Arc::new(Inner { idp: AsyncIdp::new(idp)?, documents, options })))
     }

@@ -87,44 +87,71 @@ async fn whatever_is_wrong_with_an_assertion_is_answered_as_a_wrong_secret() {
     let (pen, stranger) = (Pen::new(Alg::Es256), Pen::new(Alg::Es256));
     pen.register(&served, &acme);
     let wrong_secret = token().basic(acme.agent.client_id.as_str(), "x").to(&served).await;
-    let header = pen.header();
-    let changed = |name: &str, value: Value| {
-        let mut claims = pen.claims(&served, &acme);
-        if value.is_null() {
-            claims.as_object_mut().expect("claims").remove(name);
-        } else {
-            claims[name] = value;
-        }
-        pen.sign(&header, &claims)
-    };
-    let now = pen.claims(&served, &acme)["iat"].as_i64().expect("a time");
-    let endpoint = format!("{ISSUER}{TOKEN}");
-    let other = "https://other.example";
-    let globex_id = globex.agent.client_id.as_str();
-    let mut assertions = vec![
-        changed("aud", json!(endpoint)),
-        changed("aud", json!(other)),
-        changed("aud", json!([ISSUER, other])),
-        changed("aud", json!([])),
-        changed("aud", json!(format!("{ISSUER}/"))),
-        changed("iss", json!(other)),
-        changed("sub", json!(globex_id)),
-        changed("exp", json!(now - 61)),
-        changed("exp", json!(now + 24 * 3600)),
-        changed("exp", json!("9999999999")),
-        changed("exp", json!(-1)),
-        changed("exp", json!(now as f64 + 60.5)),
-        changed("iat", json!(now + 600)),
-        changed("nbf", json!(now + 600)),
-        changed("jti", json!("")),
-        changed("jti", json!("j".repeat(300))),
-        stranger.sign(&header, &pen.claims(&served, &acme)),
+    let mut assertions = with_wrong_claims(&pen, &pen.claims(&served, &acme));
+    assertions.extend(with_wrong_headers(&pen, || pen.claims(&served, &acme)));
+    // The key in the header is the stranger's, and nobody asked for it.
+    let mut brought = stranger.header();
+    brought["jwk"] = stranger.jwk();
+    assertions.extend([
+        stranger.sign(&brought, &pen.claims(&served, &acme)),
+        stranger.sign(&pen.header(), &pen.claims(&served, &acme)),
         stranger.assertion(&served, &acme),
         pen.assertion(&served, &globex),
+        symmetric(&pen, &pen.claims(&served, &acme)),
         "a.b.c".to_owned(),
+    ]);
+    for assertion in &assertions {
+        let answer = token().assertion(assertion).to(&served).await;
+        assert_eq!(answer.status, 401, "{assertion}");
+        assert_eq!(answer.body, wrong_secret.body, "{assertion}");
+    }
+    let globex_id = globex.agent.client_id.as_str();
+    let misnamed = token().with("client_id", globex_id).assertion(&pen.assertion(&served, &acme));
+    assert_eq!(misnamed.to(&served).await.body, wrong_secret.body);
+    served.test.idp.org(&acme.org.id).suspend_agent(&acme.agent.id).expect("suspended");
+    let suspended = token().assertion(&pen.assertion(&served, &acme)).to(&served).await;
+    assert_eq!(suspended.body, wrong_secret.body);
+    served.test.finish();
+}
+
+/// Assertions that are right but for one claim. What is wrong is not used up, so they share a name.
+fn with_wrong_claims(pen: &Pen, right: &Value) -> Vec<String> {
+    let now = right["iat"].as_i64().expect("a time");
+    let other = "https://other.example";
+    let changed = [
+        ("aud", json!(format!("{ISSUER}{TOKEN}"))),
+        ("aud", json!(other)),
+        ("aud", json!([ISSUER, other])),
+        ("aud", json!([])),
+        ("aud", json!(format!("{ISSUER}/"))),
+        ("iss", json!(other)),
+        ("sub", json!("01900000-0000-7000-8000-000000000001")),
+        ("exp", json!(now - 61)),
+        ("exp", json!(now + 24 * 3600)),
+        ("exp", json!("9999999999")),
+        ("exp", json!(-1)),
+        ("exp", json!(60.5)),
+        ("iat", json!(now + 600)),
+        ("nbf", json!(now + 600)),
+        ("jti", json!("")),
+        ("jti", json!("j".repeat(300))),
     ];
-    assertions.extend(["iss", "sub", "aud", "exp", "jti"].map(|name| changed(name, Value::Null)));
-    for (name, value) in [
+    let changed = changed.into_iter().map(|(name, value)| {
+        let mut claims = right.clone();
+        claims[name] = value;
+        claims
+    });
+    let absent = ["iss", "sub", "aud", "exp", "jti"].into_iter().map(|name| {
+        let mut claims = right.clone();
+        claims.as_object_mut().expect("claims").remove(name);
+        claims
+    });
+    changed.chain(absent).map(|claims| pen.sign(&pen.header(), &claims)).collect()
+}
+
+/// Assertions that are right but for one member of the header.
+fn with_wrong_headers(pen: &Pen, claims: impl Fn() -> Value) -> Vec<String> {
+    let changed = [
         ("alg", json!("none")),
         ("alg", json!("RS256")),
         ("typ", json!("at+jwt")),
@@ -132,27 +159,13 @@ async fn whatever_is_wrong_with_an_assertion_is_answered_as_a_wrong_secret() {
         ("kid", json!("../../etc/passwd")),
         ("kid", json!("' OR 1=1 --")),
         ("crit", json!(["unheard-of"])),
-    ] {
+    ];
+    let signed = changed.into_iter().map(|(name, value)| {
         let mut header = pen.header();
         header[name] = value;
-        assertions.push(pen.sign(&header, &pen.claims(&served, &acme)));
-    }
-    // The key in the header is the stranger's, and nobody asked for it.
-    let mut brought = stranger.header();
-    brought["jwk"] = stranger.jwk();
-    assertions.push(stranger.sign(&brought, &pen.claims(&served, &acme)));
-    assertions.push(symmetric(&pen, &pen.claims(&served, &acme)));
-    for assertion in &assertions {
-        let answer = token().assertion(assertion).to(&served).await;
-        assert_eq!(answer.status, 401, "{assertion}");
-        assert_eq!(answer.body, wrong_secret.body, "{assertion}");
-    }
-    let misnamed = token().with("client_id", globex_id).assertion(&pen.assertion(&served, &acme));
-    assert_eq!(misnamed.to(&served).await.body, wrong_secret.body);
-    served.test.idp.org(&acme.org.id).suspend_agent(&acme.agent.id).expect("suspended");
-    let suspended = token().assertion(&pen.assertion(&served, &acme)).to(&served).await;
-    assert_eq!(suspended.body, wrong_secret.body);
-    served.test.finish();
+        pen.sign(&header, &claims())
+    });
+    signed.collect()
 }
 
 /// An assertion with a MAC whose key is the public key itself.

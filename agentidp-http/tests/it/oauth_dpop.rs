@@ -178,7 +178,7 @@ async fn a_server_that_wants_nonces_hands_them_out() {
     let served = Served::new();
     let acme = served.test.tenant("acme");
     let options = AppOptions::default().require_dpop_nonces(true);
-    let router = App::with(served.test.idp.clone(), options).expect("threads").router();
+    let router = App::with_options(served.test.idp.clone(), options).expect("threads").router();
     let pen = Pen::new(Alg::Es256);
     let asked = |nonce: Option<&str>| {
         let mut claims = pen.proof_claims(&served, "POST", TOKEN);
