@@ -17,6 +17,23 @@ pub struct App(Arc<Inner>);
 struct Inner {
     idp: AsyncIdp,
     documents: Documents,
+    options: AppOptions,
+}
+
+/// How an instance answers, where there is a choice.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AppOptions {
+    dpop_nonces: bool,
+}
+
+impl AppOptions {
+    /// Refuses proofs of keys without a nonce of ours, and hands out nonces (RFC 9449 section 8). Without
+    /// it a proof may be made up to a minute ahead.
+    #[must_use]
+    pub fn require_dpop_nonces(mut self, required: bool) -> AppOptions {
+        self.dpop_nonces = required;
+        self
+    }
 }
 
 impl App {
@@ -25,8 +42,16 @@ impl App {
     /// # Errors
     /// The system's error when a thread cannot be made.
     pub fn new(idp: Idp) -> std::io::Result<App> {
+        App::with_options(idp, AppOptions::default())
+    }
+
+    /// As [`new`](App::new), with other options than the usual ones.
+    ///
+    /// # Errors
+    /// As [`new`](App::new).
+    pub fn with_options(idp: Idp, options: AppOptions) -> std::io::Result<App> {
         let documents = Documents::new(&idp);
-        Ok(App(Arc::new(Inner { idp: AsyncIdp::new(idp)?, documents })))
+        Ok(App(Arc::new(Inner { idp: AsyncIdp::new(idp)?, documents, options })))
     }
 
     /// All that is served to the public, under the issuer's path where it has one.
@@ -51,6 +76,11 @@ impl App {
     /// What the instance tells everybody about itself.
     pub(crate) fn documents(&self) -> &Documents {
         &self.0.documents
+    }
+
+    /// Whether proofs of keys need a nonce.
+    pub(crate) fn requires_dpop_nonces(&self) -> bool {
+        self.0.options.dpop_nonces
     }
 
     /// Runs a verb of the library on one of its threads.

@@ -11,4 +11,4 @@ mod oauth;
 pub mod parsers;
 mod request;
 
-pub use app::App;
+pub use app::{App, AppOptions};

@@ -39,6 +39,11 @@ impl OAuthError {
         OAuthError { status, error, description: printable(description) }
     }
 
+    /// Whether it is the failure of that code.
+    pub(crate) fn is(&self, code: ErrorCode) -> bool {
+        code.oauth_error() == Some(self.error)
+    }
+
     /// The client does not prove itself.
     pub(crate) fn invalid_client(description: &str) -> OAuthError {
         OAuthError::new(ErrorCode::InvalidClient, description)

@@ -62,6 +62,12 @@ impl Problem {
         self.challenging(Challenge::ScopeMissing(Some(scope)))
     }
 
+    /// A proof that is refused is a failure of the request at the token endpoint, and one of the
+    /// authentication here (RFC 9449 sections 5 and 7.1).
+    pub(crate) fn unproven(self, challenge: Challenge) -> Problem {
+        Problem { status: StatusCode::UNAUTHORIZED, ..self.challenging(challenge) }
+    }
+
     /// There is nothing here, or nothing that the caller may see.
     pub(crate) fn not_found() -> Problem {
         Problem::new(ErrorCode::NotFound, "there is nothing by that name")
@@ -140,6 +146,10 @@ impl From<AccessError> for Problem {
         let problem = Problem::new(error.code(), error.to_string());
         match error {
             AccessError::ScopeMissing(scope) => problem.lacking(scope),
+            AccessError::Proof(_) | AccessError::ProofUsed => {
+                problem.unproven(Challenge::ProofInvalid)
+            }
+            AccessError::NonceMissing => problem.unproven(Challenge::NonceMissing),
             _ => problem,
         }
     }

@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::Problem;
+use super::{Challenge, Problem, hand_out_nonce};
 use crate::app::App;
 
 /// The field that carries it.
@@ -25,9 +25,13 @@ pub(crate) async fn attach(State(app): State<App>, mut request: Request, next: N
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         *response.body_mut() = Body::from(problem.body(&id));
+        let challenge = problem.challenge();
         let resource = app.documents().resource_metadata_url();
-        if let Some(field) = problem.challenge().and_then(|challenge| challenge.field(resource)) {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, field);
+        for field in challenge.map(|challenge| challenge.fields(resource)).unwrap_or_default() {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, field);
+        }
+        if challenge == Some(Challenge::NonceMissing) {
+            hand_out_nonce(&app, &mut response);
         }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

@@ -1,15 +1,16 @@
 //! What an access token tells about its agent (OpenID Connect Core section 5.3).
 
-use agentidp_core::{AccessError, ErrorCode};
+use agentidp_core::AccessError;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
 use crate::answer::Problem;
 use crate::app::App;
-use crate::request::{AccessToken, TokenScheme};
+use crate::request::presented;
 
+use super::offer::Endpoint;
 use super::reply::not_stored;
 
 /// `/agent-info`, also for scripts of any origin (OpenID Connect Core section 5.3): a token is not
@@ -18,24 +19,21 @@ pub(crate) fn route() -> MethodRouter<App> {
     get(show).post(show).options(preflight)
 }
 
-async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    let mut response = told(&app, &headers).await.into_response();
+async fn show(State(app): State<App>, method: Method, headers: HeaderMap) -> Response {
+    let mut response = told(&app, &method, &headers).await.into_response();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("WWW-Authenticate"),
+        HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce"),
     );
     response
 }
 
-async fn told(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
-    let AccessToken { scheme, token } = AccessToken::of(headers)?;
-    if scheme == TokenScheme::Dpop {
-        return Err(Problem::new(ErrorCode::InvalidToken, "the token is bound to no key"));
-    }
-    let token = token.to_owned();
-    let info = app.run::<_, AccessError, Problem>(move |idp| idp.agent_info(&token)).await?;
+async fn told(app: &App, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
+    let url = app.documents().url(Endpoint::AgentInfo);
+    let token = presented(app, headers, method, url)?;
+    let info = app.run::<_, AccessError, Problem>(move |idp| idp.agent_info(token)).await?;
     Ok(not_stored(&info))
 }
 

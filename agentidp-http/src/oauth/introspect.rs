@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::answer::OAuthError;
 use crate::app::App;
-use crate::request::{AUTHENTICATION_FAILED, ClientAuth, FormRequest};
+use crate::request::{FormRequest, client_auth};
 
 use super::reply::not_stored;
 
@@ -22,11 +22,8 @@ pub(crate) async fn answer(
 
 fn question(request: &FormRequest) -> Result<IntrospectionRequest, OAuthError> {
     let form = request.form()?;
-    let ClientAuth::Secret { client_id, client_secret } = ClientAuth::of(&request.headers, &form)?
-    else {
-        return Err(OAuthError::invalid_client(AUTHENTICATION_FAILED));
-    };
+    let client = client_auth(&request.headers, &form)?;
     let token = form.get("token");
     let token = token.ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-    Ok(IntrospectionRequest::new(token).client(client_id, client_secret))
+    Ok(IntrospectionRequest::new(token).client_auth(client))
 }

@@ -1,8 +1,10 @@
 //! What the instance tells about itself: RFC 8414 and OpenID Connect Discovery in one document, and
-//! RFC 9728 about the API. Written once, when the instance is put behind its routes; nothing in them
-//! comes from a request, and least of all from its `Host`.
+//! RFC 9728 about the API. Nothing in them comes from a request, and least of all from its `Host`.
+
+use std::sync::{Mutex, PoisonError};
 
 use agentidp_core::base::limits::JWKS_AGE_MAX;
+use agentidp_core::jose::Jwks;
 use agentidp_core::model::Leave;
 use agentidp_core::{Action, Idp};
 use axum::extract::State;
@@ -10,10 +12,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 
-use crate::answer::Document;
+use crate::answer::{Document, Problem};
 use crate::app::App;
 
-use super::offer::{AuthMethod, CLAIMS, Endpoint, GrantType};
+use super::offer::{AUTH_METHODS, CLAIMS, Endpoint, FOREIGN_ALGS, GrantType};
 
 const JSON: &str = "application/json";
 /// The scope that asks for an ID token.
@@ -21,10 +23,17 @@ const OPENID: &str = "openid";
 
 /// The documents about an instance.
 pub(crate) struct Documents {
+    issuer: String,
     base_path: String,
     resource_metadata_url: String,
-    authorization_server: Document,
+    authorization_server: Mutex<ServerDocument>,
     protected_resource: Document,
+}
+
+/// The document of RFC 8414, and of which algorithms it tells.
+struct ServerDocument {
+    algs: Vec<&'static str>,
+    document: Document,
 }
 
 impl Documents {
@@ -33,13 +42,12 @@ impl Documents {
         let status = idp.status();
         let issuer = status.issuer.as_str();
         let (origin, path) = split(issuer, status.issuer.authority());
-        let algs = idp.jwks().keys().iter().map(|key| key.key().alg().as_str()).collect();
-        let server = to_json(&AuthorizationServer::new(issuer, distinct(algs)));
         let resource = to_json(&ProtectedResource::new(issuer));
         Documents {
+            issuer: issuer.to_owned(),
             base_path: path.to_owned(),
             resource_metadata_url: format!("{origin}/.well-known/oauth-protected-resource{path}"),
-            authorization_server: Document::new(server, JSON, JWKS_AGE_MAX),
+            authorization_server: Mutex::new(ServerDocument::new(issuer, algs(&idp.jwks()))),
             protected_resource: Document::new(resource, JSON, JWKS_AGE_MAX),
         }
     }
@@ -53,11 +61,38 @@ impl Documents {
     pub(crate) fn resource_metadata_url(&self) -> &str {
         &self.resource_metadata_url
     }
+
+    /// The URL of an endpoint, as clients know it.
+    pub(crate) fn url(&self, endpoint: Endpoint) -> String {
+        format!("{}{}", self.issuer, endpoint.path())
+    }
+
+    /// The document of RFC 8414. An agent may choose an algorithm that there is a key for, so it is
+    /// written anew when there are keys for others.
+    fn authorization_server(&self, keys: &Jwks) -> Document {
+        let algs = algs(keys);
+        let mut kept = self.authorization_server.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.algs != algs {
+            *kept = ServerDocument::new(&self.issuer, algs);
+        }
+        kept.document.clone()
+    }
+}
+
+impl ServerDocument {
+    fn new(issuer: &str, algs: Vec<&'static str>) -> ServerDocument {
+        let text = to_json(&AuthorizationServer::new(issuer, &algs));
+        ServerDocument { document: Document::new(text, JSON, JWKS_AGE_MAX), algs }
+    }
 }
 
 /// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`.
-pub(crate) async fn authorization_server(State(app): State<App>, headers: HeaderMap) -> Response {
-    app.documents().authorization_server.answer(&headers)
+pub(crate) async fn authorization_server(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let keys = app.idp().jwks().await?;
+    Ok(app.documents().authorization_server(&keys).answer(&headers))
 }
 
 /// `GET /.well-known/oauth-protected-resource`.
@@ -79,21 +114,24 @@ struct AuthorizationServer<'a> {
     /// member and RFC 8414 section 3.2 forbids an empty one: what readers stumble over is its absence.
     response_types_supported: [&'static str; 0],
     subject_types_supported: [&'static str; 1],
-    id_token_signing_alg_values_supported: Vec<&'static str>,
+    id_token_signing_alg_values_supported: &'a [&'static str],
     scopes_supported: [&'static str; 1],
     claims_supported: &'static [&'static str],
-    token_endpoint_auth_methods_supported: Vec<&'static str>,
-    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
-    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: &'static [&'static str],
+    token_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
+    dpop_signing_alg_values_supported: &'static [&'static str],
     /// Absence would mean that it is supported (OpenID Connect Discovery section 3).
     request_uri_parameter_supported: bool,
     protected_resources: [&'a str; 1],
 }
 
 impl<'a> AuthorizationServer<'a> {
-    fn new(issuer: &'a str, id_token_algs: Vec<&'static str>) -> AuthorizationServer<'a> {
+    fn new(issuer: &'a str, id_token_algs: &'a [&'static str]) -> AuthorizationServer<'a> {
         let url = |endpoint: Endpoint| format!("{issuer}{}", endpoint.path());
-        let methods: Vec<_> = AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
         AuthorizationServer {
             issuer,
             token_endpoint: url(Endpoint::Token),
@@ -107,9 +145,13 @@ impl<'a> AuthorizationServer<'a> {
             id_token_signing_alg_values_supported: id_token_algs,
             scopes_supported: [OPENID],
             claims_supported: CLAIMS,
-            token_endpoint_auth_methods_supported: methods.clone(),
-            introspection_endpoint_auth_methods_supported: methods.clone(),
-            revocation_endpoint_auth_methods_supported: methods,
+            token_endpoint_auth_methods_supported: AUTH_METHODS,
+            token_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
+            introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+            introspection_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
+            revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            revocation_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
+            dpop_signing_alg_values_supported: FOREIGN_ALGS,
             request_uri_parameter_supported: false,
             protected_resources: [issuer],
         }
@@ -123,6 +165,7 @@ struct ProtectedResource<'a> {
     authorization_servers: [&'a str; 1],
     bearer_methods_supported: [&'static str; 1],
     scopes_supported: Vec<&'static str>,
+    dpop_signing_alg_values_supported: &'static [&'static str],
     resource_name: &'static str,
 }
 
@@ -137,6 +180,7 @@ impl ProtectedResource<'_> {
             authorization_servers: [issuer],
             bearer_methods_supported: ["header"],
             scopes_supported: distinct(std::iter::once(OPENID).chain(scopes).collect()),
+            dpop_signing_alg_values_supported: FOREIGN_ALGS,
             resource_name: "AgentIdP",
         }
     }
@@ -146,6 +190,11 @@ impl ProtectedResource<'_> {
 fn split<'a>(issuer: &'a str, authority: &str) -> (&'a str, &'a str) {
     let scheme = issuer.find("://").map_or(0, |at| at + "://".len());
     issuer.split_at_checked(scheme + authority.len()).unwrap_or((issuer, ""))
+}
+
+/// The algorithms that there are keys for.
+fn algs(keys: &Jwks) -> Vec<&'static str> {
+    distinct(keys.keys().iter().map(|key| key.key().alg().as_str()).collect())
 }
 
 /// The texts in their order, each once.

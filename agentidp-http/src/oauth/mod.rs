@@ -11,4 +11,5 @@ mod routes;
 mod token;
 
 pub(crate) use metadata::Documents;
+pub(crate) use offer::FOREIGN_ALGS;
 pub(crate) use routes::{routes, well_known};

@@ -1,5 +1,7 @@
 //! What is implemented: the table that requests are read by and that the metadata is written from.
 
+use agentidp_core::Alg;
+
 /// Where something of the protocols is answered, under the issuer's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
@@ -33,16 +35,19 @@ impl Endpoint {
 pub(crate) enum GrantType {
     /// By itself (RFC 6749 section 4.4).
     ClientCredentials,
+    /// In exchange for another (RFC 8693).
+    TokenExchange,
 }
 
 impl GrantType {
     /// Every one.
-    pub(crate) const ALL: &[GrantType] = &[GrantType::ClientCredentials];
+    pub(crate) const ALL: &[GrantType] = &[GrantType::ClientCredentials, GrantType::TokenExchange];
 
     /// Its name in `grant_type`.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             GrantType::ClientCredentials => "client_credentials",
+            GrantType::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -52,27 +57,19 @@ impl GrantType {
     }
 }
 
-/// How a client proves itself at the token, introspection and revocation endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AuthMethod {
-    /// By a secret in the `Authorization` field (RFC 6749 section 2.3.1).
-    Basic,
-    /// By a secret in the body.
-    Post,
-}
+/// How clients prove themselves at the token, introspection and revocation endpoints (OpenID Connect
+/// Core section 9).
+pub(crate) const AUTH_METHODS: &[&str] =
+    &["client_secret_basic", "client_secret_post", "private_key_jwt"];
 
-impl AuthMethod {
-    /// Every one.
-    pub(crate) const ALL: &[AuthMethod] = &[AuthMethod::Basic, AuthMethod::Post];
+/// The algorithms of what others sign: clients' assertions, and proofs of keys. RFC 9864 has a second
+/// name for one of them, and both are read.
+pub(crate) const FOREIGN_ALGS: &[&str] =
+    &[Alg::Es256.as_str(), Alg::EdDsa.as_str(), "Ed25519", Alg::Rs256.as_str()];
 
-    /// Its name in the metadata (OpenID Connect Core section 9).
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            AuthMethod::Basic => "client_secret_basic",
-            AuthMethod::Post => "client_secret_post",
-        }
-    }
-}
+/// The type of the tokens that may be exchanged, and of those that are issued for them (RFC 8693
+/// section 3).
+pub(crate) const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// The claims of ID tokens and of `/agent-info`.
 pub(crate) const CLAIMS: &[&str] =

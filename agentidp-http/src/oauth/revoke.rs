@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::answer::OAuthError;
 use crate::app::App;
-use crate::request::{AUTHENTICATION_FAILED, ClientAuth, FormRequest};
+use crate::request::{FormRequest, client_auth};
 
 /// `POST /oauth2/revoke`. The answer to a token that the client may not end is that to one which was
 /// none from the start: nothing (RFC 7009 section 2.2). A hint that does not fit is no failure either.
@@ -23,11 +23,8 @@ pub(crate) async fn end(
 
 fn revocation(request: &FormRequest) -> Result<RevocationRequest, OAuthError> {
     let form = request.form()?;
-    let ClientAuth::Secret { client_id, client_secret } = ClientAuth::of(&request.headers, &form)?
-    else {
-        return Err(OAuthError::invalid_client(AUTHENTICATION_FAILED));
-    };
+    let client = client_auth(&request.headers, &form)?;
     let token = form.get("token");
     let token = token.ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-    Ok(RevocationRequest::new(token).client(client_id, client_secret))
+    Ok(RevocationRequest::new(token).client_auth(client))
 }

@@ -9,13 +9,21 @@ mod forms;
 #[cfg(test)]
 mod oauth_agent_info;
 #[cfg(test)]
+mod oauth_assertions;
+#[cfg(test)]
 mod oauth_clients;
+#[cfg(test)]
+mod oauth_dpop;
+#[cfg(test)]
+mod oauth_exchange;
 #[cfg(test)]
 mod oauth_metadata;
 #[cfg(test)]
 mod oauth_questions;
 #[cfg(test)]
 mod oauth_token;
+#[cfg(test)]
+mod pen;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]

@@ -60,6 +60,10 @@ async fn who_brings_no_token_is_told_of_no_error() {
         let answer = ask(&served, Method::GET, path, fields).await;
         assert_eq!(answer.status, 401, "{answer:?}");
         assert_eq!(answer.header("www-authenticate"), challenge(""));
+        let dpop = answer.headers.get_all("www-authenticate").iter().nth(1);
+        let dpop = dpop.expect("another").to_str().expect("text");
+        let algs = "algs=\"ES256 EdDSA Ed25519 RS256\"";
+        assert_eq!(dpop, format!("DPoP realm=\"agentidp\", {algs}, resource_metadata=\"{AT}\""));
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
     served.test.finish();
@@ -73,12 +77,7 @@ async fn a_bad_token_is_invalid_and_a_bad_field_is_no_request() {
     let token = body["access_token"].as_str().expect("a token");
     let id_token = body["id_token"].as_str().expect("an ID token");
     let cut = &token[..token.len() - 3];
-    for field in [
-        "Bearer x".to_owned(),
-        format!("Bearer {id_token}"),
-        format!("Bearer {cut}"),
-        format!("DPoP {token}"),
-    ] {
+    for field in ["Bearer x".to_owned(), format!("Bearer {id_token}"), format!("Bearer {cut}")] {
         let answer = ask(&served, Method::GET, "/agent-info", &[&field]).await;
         assert_eq!(answer.status, 401, "{answer:?}");
         assert_eq!(answer.header("www-authenticate"), challenge(", error=\"invalid_token\""));

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use agentidp_core::{Alg, Config, Idp, KekSource, KeyRotation};
+use agentidp_core::{AgentChanges, Alg, Config, Idp, KekSource, KeyRotation};
 use agentidp_http::App;
-use agentidp_testkit::ISSUER;
+use agentidp_testkit::{ISSUER, Tenant};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::forms::{Post, parts, post, texts, token};
+use crate::pen::Pen;
 use crate::served::{Served, answer_of};
 
 const OIDC: &str = "/.well-known/openid-configuration";
@@ -31,11 +32,6 @@ fn router_of(issuer: &str) -> (Router, tempfile::TempDir) {
 
 fn get(path: &str) -> Request<Body> {
     Request::get(path).body(Body::empty()).expect("a request")
-}
-
-/// The path of one of our URLs.
-fn path(url: &Value) -> &str {
-    url.as_str().expect("a URL").strip_prefix(ISSUER).expect("a URL of the issuer")
 }
 
 #[tokio::test]
@@ -237,72 +233,169 @@ async fn the_keys_change_as_they_turn_and_a_revoked_one_is_gone_at_once() {
     served.test.finish();
 }
 
-/// Each thing that the metadata names is done, by a client that knows nothing else.
+/// The metadata as a list of promises, each of which is to be tried.
+struct Promises {
+    metadata: Value,
+    untried: BTreeSet<String>,
+}
+
+impl Promises {
+    async fn of(served: &Served) -> Promises {
+        let metadata = served.get(OIDC).await.json();
+        let untried = metadata.as_object().expect("metadata").keys().cloned().collect();
+        Promises { metadata, untried }
+    }
+
+    fn try_out(&mut self, name: &str) -> Value {
+        assert!(self.untried.remove(name), "{name} is not advertised, or tried twice");
+        self.metadata[name].clone()
+    }
+
+    fn path(&mut self, name: &str) -> String {
+        let url = self.try_out(name);
+        url.as_str().expect("a URL").strip_prefix(ISSUER).expect("a URL of ours").to_owned()
+    }
+}
+
+/// An agent that can prove itself in each way.
+struct Client<'a> {
+    served: &'a Served,
+    tenant: &'a Tenant,
+    pens: Vec<Pen>,
+}
+
+impl<'a> Client<'a> {
+    fn new(served: &'a Served, tenant: &'a Tenant) -> Client<'a> {
+        let pens: Vec<_> = Alg::ALL.iter().map(|alg| Pen::new(*alg)).collect();
+        pens.iter().for_each(|pen| pen.register(served, tenant));
+        Client { served, tenant, pens }
+    }
+
+    /// The key for an algorithm of that name.
+    fn pen(&self, alg: &str) -> &Pen {
+        let alg = Alg::parse(alg).expect("an algorithm").as_str();
+        self.pens.iter().find(|pen| pen.alg() == alg).expect("a key")
+    }
+
+    /// `request`, once for each way to prove the client that is advertised.
+    fn proven(&self, methods: &Value, algs: &Value, request: impl Fn() -> Post) -> Vec<Post> {
+        let (id, secret) = (self.tenant.agent.client_id.as_str(), self.tenant.credential.secret());
+        let by_key = |alg: &str| {
+            let pen = self.pen(alg);
+            let mut header = pen.header();
+            header["alg"] = alg.into();
+            pen.sign(&header, &pen.claims(self.served, self.tenant))
+        };
+        let each = |method: &str| match method {
+            "client_secret_basic" => vec![request().basic(id, secret)],
+            "client_secret_post" => vec![request().secret(id, secret)],
+            "private_key_jwt" => {
+                texts(algs).iter().map(|alg| request().assertion(&by_key(alg))).collect()
+            }
+            other => panic!("no test of {other}"),
+        };
+        texts(methods).iter().flat_map(|method| each(method)).collect()
+    }
+}
+
 #[tokio::test]
 async fn what_is_advertised_is_there() {
     let served = Served::new();
     let (acme, _) = served.test.two_orgs();
-    let metadata = served.get(OIDC).await.json();
-    let (id, secret) = (acme.agent.client_id.as_str(), acme.credential.secret());
-    let proven = |method: &str, request: Post| match method {
-        "client_secret_basic" => request.basic(id, secret),
-        "client_secret_post" => request.secret(id, secret),
-        other => panic!("no test of {other}"),
-    };
-    let mut untested: BTreeSet<String> =
-        metadata.as_object().expect("metadata").keys().cloned().collect();
-    let mut named = |name: &str| {
-        assert!(untested.remove(name), "{name} is not advertised, or twice");
-        metadata[name].clone()
-    };
-    assert_eq!(named("issuer"), ISSUER);
-    let (token_endpoint, jwks_uri) = (named("token_endpoint"), named("jwks_uri"));
-    let (introspection, revocation) =
-        (named("introspection_endpoint"), named("revocation_endpoint"));
-    let userinfo = named("userinfo_endpoint");
-    let (grants, scopes) = (named("grant_types_supported"), named("scopes_supported"));
-    assert_eq!(texts(&grants), ["client_credentials"]);
-    assert_eq!(texts(&scopes), ["openid"]);
+    let client = Client::new(&served, &acme);
+    let mut promises = Promises::of(&served).await;
+    assert_eq!(promises.try_out("issuer"), ISSUER);
+    let token_path = promises.path("token_endpoint");
+    assert_eq!(texts(&promises.try_out("scopes_supported")), ["openid"]);
+    let methods = promises.try_out("token_endpoint_auth_methods_supported");
+    let algs = promises.try_out("token_endpoint_auth_signing_alg_values_supported");
+    let request =
+        || post(&token_path).with("grant_type", "client_credentials").with("scope", "openid");
     let mut last = Value::Null;
-    for method in texts(&named("token_endpoint_auth_methods_supported")) {
-        let request = post(path(&token_endpoint)).with("grant_type", "client_credentials");
-        let answer = proven(method, request.with("scope", "openid")).to(&served).await;
-        assert_eq!(answer.status, 200, "{method}: {answer:?}");
+    for request in client.proven(&methods, &algs, request) {
+        let answer = request.to(&served).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
         last = answer.json();
     }
     let access_token = last["access_token"].as_str().expect("a token");
     let (header, claims) = parts(last["id_token"].as_str().expect("an ID token"));
-    let algs = named("id_token_signing_alg_values_supported");
-    assert!(texts(&algs).contains(&header["alg"].as_str().expect("an algorithm")));
     let told: BTreeSet<_> =
         claims.as_object().expect("claims").keys().map(String::as_str).collect();
-    let claims_supported = named("claims_supported");
+    let claims_supported = promises.try_out("claims_supported");
     assert_eq!(BTreeSet::from_iter(texts(&claims_supported)), told);
-    let keys = served.get(path(&jwks_uri)).await.json();
+    let keys = served.get(&promises.path("jwks_uri")).await.json();
     let keys = keys["keys"].as_array().expect("keys").iter();
     assert_eq!(keys.filter(|key| key["kid"] == header["kid"]).count(), 1);
-    let request =
-        Request::get(path(&userinfo)).header("authorization", format!("Bearer {access_token}"));
+    let userinfo = promises.path("userinfo_endpoint");
+    let request = Request::get(userinfo).header("authorization", format!("Bearer {access_token}"));
     let answer = served.send(request.body(Body::empty()).expect("a request")).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["sub"]), (200, &claims["sub"]));
-    for method in texts(&named("introspection_endpoint_auth_methods_supported")) {
-        let request = post(path(&introspection)).with("token", access_token);
-        assert_eq!(proven(method, request).to(&served).await.json()["active"], true);
+    for endpoint in ["introspection", "revocation"] {
+        let path = promises.path(&format!("{endpoint}_endpoint"));
+        let methods = promises.try_out(&format!("{endpoint}_endpoint_auth_methods_supported"));
+        let algs =
+            promises.try_out(&format!("{endpoint}_endpoint_auth_signing_alg_values_supported"));
+        let request = || post(&path).with("token", access_token);
+        for request in client.proven(&methods, &algs, request) {
+            assert_eq!(request.to(&served).await.status, 200, "{endpoint}");
+        }
     }
-    for method in texts(&named("revocation_endpoint_auth_methods_supported")) {
-        let request = post(path(&revocation)).with("token", access_token);
-        assert_eq!(proven(method, request).to(&served).await.status, 200);
+    try_out_the_rest(&served, &client, &mut promises).await;
+    assert!(promises.untried.is_empty(), "advertised and not tried: {:?}", promises.untried);
+    served.test.finish();
+}
+
+async fn try_out_the_rest(served: &Served, client: &Client<'_>, promises: &mut Promises) {
+    for grant in texts(&promises.try_out("grant_types_supported")) {
+        let request = post("/oauth2/token").with("grant_type", grant).by(client.tenant);
+        let answer = request.to(served).await;
+        match grant {
+            "client_credentials" => assert_eq!(answer.status, 200),
+            // Its own tests exchange tokens.
+            _ => assert_eq!(answer.json()["error_description"], "subject_token is missing"),
+        }
     }
-    for resource in texts(&named("protected_resources")) {
-        let answer = token().with("resource", resource).by(&acme).to(&served).await;
+    for alg in texts(&promises.try_out("dpop_signing_alg_values_supported")) {
+        let pen = client.pen(alg);
+        let mut header = pen.proof_header();
+        header["alg"] = alg.into();
+        let proof = pen.sign(&header, &pen.proof_claims(served, "POST", "/oauth2/token"));
+        let answer = token().by(client.tenant).field("dpop", proof).to(served).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["token_type"]), (200, &"DPoP".into()));
+    }
+    let handle = served.test.idp.org(&client.tenant.org.id);
+    for alg in texts(&promises.try_out("id_token_signing_alg_values_supported")) {
+        let alg = Alg::parse(alg).expect("an algorithm");
+        let changes = AgentChanges::new().token_alg(alg);
+        handle.update_agent(&client.tenant.agent.id, &changes).expect("an algorithm of its own");
+        let body = served.token_of(client.tenant, "openid").await;
+        for name in ["id_token", "access_token"] {
+            let (header, _) = parts(body[name].as_str().expect("a token"));
+            assert_eq!(header["alg"], alg.as_str());
+        }
+    }
+    for resource in texts(&promises.try_out("protected_resources")) {
+        let answer = token().with("resource", resource).by(client.tenant).to(served).await;
         assert_eq!(answer.status, 200);
     }
     for stated in
         ["response_types_supported", "subject_types_supported", "request_uri_parameter_supported"]
     {
-        named(stated);
+        promises.try_out(stated);
     }
-    assert!(untested.is_empty(), "advertised and not tried: {untested:?}");
+}
+
+#[tokio::test]
+async fn an_algorithm_is_advertised_once_there_is_a_key_for_it() {
+    let served = Served::new();
+    let before = served.get(OIDC).await;
+    let algs = before.json()["id_token_signing_alg_values_supported"].clone();
+    assert_eq!(texts(&algs), ["ES256", "EdDSA"]);
+    served.test.idp.rotate_key(KeyRotation::tokens(Alg::Rs256)).expect("a key");
+    let after = served.get(OIDC).await;
+    let algs = after.json()["id_token_signing_alg_values_supported"].clone();
+    assert_eq!(texts(&algs), ["ES256", "EdDSA", "RS256"]);
+    assert_ne!(after.header("etag"), before.header("etag"));
     served.test.finish();
 }
 
