@@ -14,10 +14,10 @@ use crate::store::{Tx, agent_keys, agents, orgs};
 
 use super::acting::Acting;
 use super::agent_keys::CustodialKey;
-use super::context::Context;
 use super::error::{AgentError, Fault};
 use super::journal::{disclosures_key, reason};
 use super::members;
+use super::signing::SigningKeys;
 
 /// The types of the events.
 const CREATED: &str = "agent.created";
@@ -31,7 +31,7 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
     let now = context.now();
     let held = held_keys(&new, &id, now)?;
     let agent = new.build(id, organization.clone(), did, now)?;
-    check_token_alg(context, agent.token_alg)?;
+    check_token_alg(&context.known_signing(), agent.token_alg)?;
     acting.read(Action::ChangeAgents, |tx| orgs::get(tx)?.ok_or(AgentError::NotFound))?;
     acting.ask_holds::<AgentError>(Action::ChangeAgents, &agent.scopes)?;
     let key = CustodialKey::make(context, organization, &agent.id)?;
@@ -68,9 +68,8 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
 }
 
 /// An agent's own algorithm is one that the instance has published a key for.
-fn check_token_alg(context: &Context, alg: Option<Alg>) -> Result<(), Invalid> {
+fn check_token_alg(signing: &SigningKeys, alg: Option<Alg>) -> Result<(), Invalid> {
     let Some(alg) = alg else { return Ok(()) };
-    let signing = context.known_signing();
     if signing.jwks().keys().iter().any(|jwk| jwk.key().alg() == alg) {
         return Ok(());
     }
@@ -144,14 +143,14 @@ pub(crate) fn update(
     let Acting { context, organization, caller } = *acting;
     acting.read(Action::ChangeAgents, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))?;
     let disclosures = disclosures_key(context, organization)?;
-    let now = context.now();
+    let (signing, now) = (context.known_signing(), context.now());
     acting.write("update agent", Action::ChangeAgents, |tx| {
         let agent = agents::hold(tx, id)?.ok_or(AgentError::NotFound)?;
         let held = members::holds_role(acting, tx, id)?.map_err(ChangeRefused::from);
         let changed = match held.and_then(|()| changes.apply(&agent, caller, now)) {
             Ok(changed) if changed == agent => return Ok(Ok(agent)),
             Ok(changed) => {
-                check_token_alg(context, changed.token_alg)?;
+                check_token_alg(&signing, changed.token_alg)?;
                 changed
             }
             Err(ChangeRefused::Invalid(invalid)) => return Err(invalid.into()),
