@@ -82,6 +82,8 @@ pub(crate) enum Command {
     /// The database.
     #[command(subcommand)]
     Db(command::db::Verb),
+    /// Serve OAuth 2.0, OpenID Connect and the REST API over HTTP.
+    Serve(command::serve::Arguments),
     /// Background work: keys that turn, entries that get their numbers.
     #[command(subcommand)]
     Worker(command::worker::Verb),

@@ -1,14 +1,17 @@
 //! An instance with its routes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use agentidp_core::{AsyncIdp, Idp};
 use axum::Router;
 use axum::middleware;
 
 use crate::answer::{Problem, request_id};
+use crate::limits::{InFlight, LimitOptions, Rates};
 use crate::oauth::Documents;
-use crate::{api, oauth};
+use crate::observe::{Health, Log, Metrics};
+use crate::{api, edge, oauth, observe};
 
 /// An instance that answers requests. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +21,14 @@ struct Inner {
     idp: AsyncIdp,
     documents: Documents,
     options: AppOptions,
+    /// Verbs that run or wait for a thread.
+    jobs: AtomicUsize,
+    connections: Arc<AtomicUsize>,
+    rates: Rates,
+    in_flight: InFlight,
+    metrics: Metrics,
+    health: Health,
+    log: Log,
 }
 
 /// How an instance answers, where there is a choice.
@@ -37,7 +48,7 @@ impl AppOptions {
 }
 
 impl App {
-    /// The instance, with threads of its own for what waits for the disk.
+    /// The instance, with threads of its own for what waits for the disk, and the usual limits.
     ///
     /// # Errors
     /// The system's error when a thread cannot be made.
@@ -50,8 +61,34 @@ impl App {
     /// # Errors
     /// As [`new`](App::new).
     pub fn with_options(idp: Idp, options: AppOptions) -> std::io::Result<App> {
+        App::with(idp, options, &LimitOptions::default(), Log::nowhere())
+    }
+
+    /// The instance with limits of the operator's, and a log.
+    pub(crate) fn with(
+        idp: Idp,
+        options: AppOptions,
+        limits: &LimitOptions,
+        log: Log,
+    ) -> std::io::Result<App> {
         let documents = Documents::new(&idp);
-        Ok(App(Arc::new(Inner { idp: AsyncIdp::new(idp)?, documents, options })))
+        let rates = Rates::new(limits);
+        let counted = rates.clone();
+        idp.limit_rate(move |organization, per_minute_max| {
+            counted.check_organization(organization, per_minute_max)
+        });
+        Ok(App(Arc::new(Inner {
+            idp: AsyncIdp::new(idp)?,
+            documents,
+            options,
+            jobs: AtomicUsize::new(0),
+            connections: Arc::default(),
+            rates,
+            in_flight: InFlight::new(limits.in_flight_max),
+            metrics: Metrics::new(),
+            health: Health::default(),
+            log,
+        })))
     }
 
     /// All that is served to the public, under the issuer's path where it has one.
@@ -62,8 +99,20 @@ impl App {
         Router::new()
             .merge(served)
             .merge(oauth::well_known(base))
+            .merge(observe::routes())
             .fallback(|| async { Problem::not_found() })
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+            .layer(middleware::from_fn_with_state(self.clone(), edge::handle))
+            .layer(middleware::from_fn_with_state(self.clone(), request_id::attach))
+            .with_state(self.clone())
+    }
+
+    /// What is served to the operator's tools.
+    pub(crate) fn admin_router(&self) -> Router {
+        observe::admin_routes()
+            .fallback(|| async { Problem::not_found() })
+            .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+            .layer(middleware::from_fn_with_state(self.clone(), edge::handle))
             .layer(middleware::from_fn_with_state(self.clone(), request_id::attach))
             .with_state(self.clone())
     }
@@ -93,6 +142,52 @@ impl App {
         E: Send + 'static,
         A: From<E> + From<agentidp_core::Overloaded>,
     {
+        let _job = Job::begin(&self.0.jobs);
         Ok(self.0.idp.run(verb).await??)
+    }
+
+    pub(crate) fn jobs(&self) -> usize {
+        self.0.jobs.load(Ordering::Relaxed)
+    }
+
+    /// The public's connections, for whoever counts them.
+    pub(crate) fn connections(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.0.connections)
+    }
+
+    pub(crate) fn rates(&self) -> &Rates {
+        &self.0.rates
+    }
+
+    pub(crate) fn in_flight(&self) -> &InFlight {
+        &self.0.in_flight
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+}
+
+/// A verb that runs or waits, until it is dropped.
+struct Job<'a>(&'a AtomicUsize);
+
+impl Job<'_> {
+    fn begin(jobs: &AtomicUsize) -> Job<'_> {
+        jobs.fetch_add(1, Ordering::Relaxed);
+        Job(jobs)
+    }
+}
+
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

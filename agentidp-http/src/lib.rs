@@ -6,9 +6,17 @@
 mod answer;
 mod api;
 mod app;
+mod edge;
+mod limits;
 mod oauth;
+mod observe;
 #[doc(hidden)]
 pub mod parsers;
 mod request;
+mod serve;
+mod worker;
 
 pub use app::{App, AppOptions};
+pub use limits::LimitOptions;
+pub use observe::{LogFormat, LogOptions, RequestLog};
+pub use serve::{Listening, Network, ProxyField, ServeError, ServeOptions, TlsFiles, serve};

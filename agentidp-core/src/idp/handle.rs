@@ -102,6 +102,15 @@ impl Idp {
         Ok(Idp { context: Arc::new(context), caller, instance: row.instance_id })
     }
 
+    /// That the instance can do its work now: the database answers and has the schema that was opened,
+    /// and there is a key to sign tokens with. Reads two rows and writes none.
+    ///
+    /// # Errors
+    /// [`Error`] with the code of what is wrong.
+    pub fn probe(&self) -> Result<(), Error> {
+        self.context.probe().map_err(|fault| OpenError::from(fault).into())
+    }
+
     /// What this instance is.
     pub fn status(&self) -> InstanceStatus {
         InstanceStatus {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use crate::base::{Clock, EventId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider};
 use crate::model::{Issuer, KeyPolicy, RateLimit, RateLimited};
-use crate::store::{Scope, Store, StoreError, signing_keys};
+use crate::store::{Scope, Store, StoreError, installation, signing_keys};
 
 use super::clients::Clients;
 use super::dpop::ProofsSeen;
@@ -152,6 +152,14 @@ impl Context {
             *signing = Arc::new(keys);
         }
         Ok(())
+    }
+
+    /// That the database answers, has the schema that was opened, and that there is a key to sign
+    /// tokens with.
+    pub(crate) fn probe(&self) -> Result<(), Fault> {
+        self.store.read(&Scope::Instance, installation::check_schema)?;
+        self.reload_signing()?;
+        self.signing().token(self.token_alg).map(|_| ())
     }
 
     /// Lets go of the keys and the clients of an organization that was deleted.

@@ -66,6 +66,19 @@ pub(crate) fn identity(tx: &mut dyn Tx) -> Result<Option<(InstanceId, String)>, 
     })
 }
 
+const SCHEMA: &str = "SELECT MAX(version) FROM schema_migrations";
+
+/// That the schema is still the one that this program was opened on: another process may have brought
+/// it further.
+pub(crate) fn check_schema(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    let found = tx.row(SCHEMA, &[], |row| row.int(0))?.unwrap_or(0);
+    match super::migrate::newest() {
+        known if found == known => Ok(()),
+        known if found > known => Err(StoreError::SchemaNewer { found, known }),
+        known => Err(StoreError::SchemaOutdated { found, known }),
+    }
+}
+
 const INSERT_PEPPER: &str = "INSERT INTO peppers (version, sealed_pepper, created_at)
     SELECT ?2, ?3, ?4 WHERE ?1 = '00000000-0000-7000-8000-000000000000'";
 

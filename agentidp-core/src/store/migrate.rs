@@ -81,6 +81,15 @@ pub(super) const POSTGRES: &[Migration] = &[
     },
 ];
 
+/// The newest migration that this program knows. The engines' scripts go by the same numbers.
+pub(super) fn newest() -> i64 {
+    #[cfg(feature = "sqlite")]
+    let known = SQLITE;
+    #[cfg(not(feature = "sqlite"))]
+    let known = POSTGRES;
+    known.last().map_or(0, |migration| migration.version)
+}
+
 #[cfg(feature = "sqlite")]
 pub(super) const SQLITE_BOOKKEEPING: &str = "CREATE TABLE schema_migrations (
     version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL) STRICT";

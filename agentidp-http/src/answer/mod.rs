@@ -2,11 +2,13 @@
 
 mod challenge;
 mod document;
+mod inside;
 mod oauth_error;
 mod problem;
 pub(crate) mod request_id;
 
 pub(crate) use challenge::{Challenge, hand_out_nonce};
 pub(crate) use document::{Document, preflight};
+pub(crate) use inside::Inside;
 pub(crate) use oauth_error::OAuthError;
 pub(crate) use problem::Problem;

@@ -1,9 +1,11 @@
 //! Failures of OAuth's endpoints (RFC 6749 section 5.2).
 
-use agentidp_core::{ErrorCode, Overloaded, TokenError};
+use agentidp_core::{ErrorCode, Overloaded, RateLimited, TokenError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+use super::Inside;
 
 /// Why a request to the token, introspection or revocation endpoint has no result.
 #[derive(Debug, Clone)]
@@ -11,6 +13,7 @@ pub(crate) struct OAuthError {
     status: StatusCode,
     error: &'static str,
     description: String,
+    inside: Inside,
 }
 
 #[derive(Serialize)]
@@ -24,9 +27,13 @@ impl OAuthError {
     pub(crate) fn new(code: ErrorCode, description: &str) -> OAuthError {
         let status = StatusCode::from_u16(code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let text = if status.is_server_error() { code.meaning() } else { description };
+        let (text, inside) = if status.is_server_error() {
+            (code.meaning(), Inside::hidden(code.as_str(), description))
+        } else {
+            (description, Inside::told(code.as_str()))
+        };
         let error = code.oauth_error().unwrap_or(code.as_str());
-        OAuthError { status, error, description: printable(text) }
+        OAuthError { status, error, description: printable(text), inside }
     }
 
     /// A request that is not one (RFC 6749 section 5.2, `invalid_request`).
@@ -36,7 +43,19 @@ impl OAuthError {
 
     /// The failure of the protocol itself, which the library has no code for.
     pub(crate) fn of(status: StatusCode, error: &'static str, description: &str) -> OAuthError {
-        OAuthError { status, error, description: printable(description) }
+        OAuthError {
+            status,
+            error,
+            description: printable(description),
+            inside: Inside::told(error),
+        }
+    }
+
+    /// Too many requests have come.
+    pub(crate) fn limited(limited: RateLimited) -> OAuthError {
+        let mut error = OAuthError::new(limited.code(), &limited.to_string());
+        error.inside.limited = Some(limited);
+        error
     }
 
     /// Whether it is the failure of that code.
@@ -79,13 +98,17 @@ impl IntoResponse for OAuthError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        response.extensions_mut().insert(self.inside);
         response
     }
 }
 
 impl From<TokenError> for OAuthError {
     fn from(error: TokenError) -> OAuthError {
-        OAuthError::new(error.code(), &error.to_string())
+        match error {
+            TokenError::RateLimited(limited) => OAuthError::limited(limited),
+            error => OAuthError::new(error.code(), &error.to_string()),
+        }
     }
 }
 

@@ -2,13 +2,13 @@
 
 use agentidp_core::{
     AccessError, AgentError, AuditError, CredentialError, Denied, ErrorCode, Invalid, OrgError,
-    Overloaded, TokenError,
+    Overloaded, RateLimited, TokenError,
 };
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::Challenge;
+use super::{Challenge, Inside};
 
 /// Seconds after which it is worth asking a server again that had no room.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -18,7 +18,7 @@ const RETRY_AFTER_SECONDS: &str = "1";
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     status: StatusCode,
-    code: &'static str,
+    inside: Inside,
     detail: String,
     hint: Option<&'static str>,
     challenge: Option<Challenge>,
@@ -29,21 +29,33 @@ impl Problem {
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Problem {
         let status = StatusCode::from_u16(code.http_status());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (detail, name) = (detail.into(), code.as_str());
         // What is wrong inside is for the log of the server, and not for strangers.
-        let detail =
-            if status.is_server_error() { code.meaning().to_owned() } else { detail.into() };
+        let (detail, inside) = if status.is_server_error() {
+            (code.meaning().to_owned(), Inside::hidden(name, &detail))
+        } else {
+            (detail, Inside::told(name))
+        };
         let hint = status.is_client_error().then_some(code.hint());
         let challenge = match code {
             ErrorCode::InvalidToken => Some(Challenge::TokenInvalid),
             ErrorCode::InsufficientScope => Some(Challenge::ScopeMissing(None)),
             _ => None,
         };
-        Problem { status, code: code.as_str(), detail, hint, challenge }
+        Problem { status, inside, detail, hint, challenge }
     }
 
     /// A failure of the protocol itself, which the library has no code for.
     pub(crate) fn of(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), hint: None, challenge: None }
+        let (inside, detail) = (Inside::told(code), detail.into());
+        Problem { status, inside, detail, hint: None, challenge: None }
+    }
+
+    /// Too many requests have come.
+    pub(crate) fn limited(limited: RateLimited) -> Problem {
+        let mut problem = Problem::new(limited.code(), limited.to_string());
+        problem.inside.limited = Some(limited);
+        problem
     }
 
     /// Tells what the request lacks to be let in.
@@ -79,6 +91,11 @@ impl Problem {
         Problem::of(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
+    /// The stable text of its code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.inside.code
+    }
+
     /// The status that carries it.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -91,7 +108,7 @@ impl Problem {
             "title": self.status.canonical_reason().unwrap_or_default(),
             "status": self.status.as_u16(),
             "detail": self.detail,
-            "code": self.code,
+            "code": self.code(),
             "requestId": request_id,
         });
         if let (Some(hint), Some(body)) = (self.hint, body.as_object_mut()) {
@@ -111,6 +128,7 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
+        response.extensions_mut().insert(self.inside.clone());
         response.extensions_mut().insert(self);
         response
     }
@@ -135,7 +153,6 @@ problem_of! {
     OrgError, lacking OrgError::Denied;
     AgentError, lacking AgentError::Denied;
     CredentialError, lacking CredentialError::Denied;
-    TokenError, lacking TokenError::Denied;
     AuditError, lacking AuditError::Denied;
     Invalid;
     Overloaded;
@@ -150,6 +167,18 @@ impl From<AccessError> for Problem {
                 problem.unproven(Challenge::ProofInvalid)
             }
             AccessError::NonceMissing => problem.unproven(Challenge::NonceMissing),
+            AccessError::RateLimited(limited) => Problem::limited(limited),
+            _ => problem,
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Problem {
+        let problem = Problem::new(error.code(), error.to_string());
+        match error {
+            TokenError::Denied(Denied::ScopeMissing(scope)) => problem.lacking(scope),
+            TokenError::RateLimited(limited) => Problem::limited(limited),
             _ => problem,
         }
     }

@@ -1,0 +1,18 @@
+//! `agentidp serve`, in a build without the server.
+
+use agentidp_core::ErrorCode;
+
+use super::Arguments;
+use crate::cli::Global;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Says how to get what is not in this build.
+///
+/// # Errors
+/// Always.
+pub(crate) fn run(_: &Arguments, _: &Global, _: &Output) -> Result<(), Failure> {
+    let message = "this agentidp was built without the server";
+    Err(Failure::new(ErrorCode::ConfigInvalid, message)
+        .hint("build it with: cargo install agentidp-cli --features server"))
+}

@@ -1,0 +1,239 @@
+//! A connection that waits as long as the rules say, and no longer.
+//!
+//! Three waits have an end: for a request to begin, for its head once it began, and for a client to
+//! take our answer. While a request is being answered we wait for ourselves, which others bound.
+//! One timer serves all three: it is set when a wait begins in earnest and looks, when it goes off,
+//! whether the wait has moved on since. So a busy connection touches no timer at all.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
+
+/// The ends of a connection's waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a request to begin, and for a client to take what we send.
+    pub(super) idle: Duration,
+    /// For the head of a request, once it began.
+    pub(super) header: Duration,
+}
+
+/// Whether a request of the connection is being answered. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Answering(Arc<AtomicBool>);
+
+impl Answering {
+    pub(super) fn begins(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn ends(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A stream with an end to its waits.
+pub(super) struct Patient<S> {
+    stream: S,
+    answering: Answering,
+    patience: Patience,
+    timer: Pin<Box<Sleep>>,
+    /// When something last moved in either direction.
+    moved_at: Instant,
+    /// When the first byte of a head came that is not complete yet.
+    head_since: Option<Instant>,
+}
+
+impl<S> Patient<S> {
+    pub(super) fn new(stream: S, answering: Answering, patience: Patience) -> Patient<S> {
+        let now = Instant::now();
+        let timer = Box::pin(sleep_until((now + patience.idle).into()));
+        Patient { stream, answering, patience, timer, moved_at: now, head_since: None }
+    }
+
+    /// Whether `end` is over; if not, we are woken when it is.
+    fn is_over(&mut self, end: Instant, context: &mut Context<'_>) -> bool {
+        if self.timer.deadline().into_std() > end {
+            self.timer.as_mut().reset(end.into());
+        }
+        while self.timer.as_mut().poll(context).is_ready() {
+            if Instant::now() >= end {
+                return true;
+            }
+            self.timer.as_mut().reset(end.into());
+        }
+        false
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let answering = this.answering.now();
+        if answering {
+            this.head_since = None;
+        }
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Ready(read) => {
+                this.moved_at = Instant::now();
+                if !answering {
+                    this.head_since.get_or_insert(this.moved_at);
+                }
+                Poll::Ready(read)
+            }
+            Poll::Pending if answering => Poll::Pending,
+            Poll::Pending => {
+                let end = match this.head_since {
+                    Some(since) => since + this.patience.header,
+                    None => this.moved_at + this.patience.idle,
+                };
+                if this.is_over(end, context) { over() } else { Poll::Pending }
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Patient<S> {
+    fn after(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.moved_at = Instant::now();
+        } else if self.is_over(self.moved_at + self.patience.idle, context) {
+            return over();
+        }
+        written
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.after(written, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, bytes);
+        this.after(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        if flushed.is_pending() && this.is_over(this.moved_at + this.patience.idle, context) {
+            return over();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.stream).poll_shutdown(context);
+        if shut.is_pending() && this.is_over(this.moved_at + this.patience.header, context) {
+            return over();
+        }
+        shut
+    }
+}
+
+fn over<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::time::timeout;
+
+    const PATIENCE: Patience =
+        Patience { idle: Duration::from_millis(400), header: Duration::from_millis(120) };
+
+    fn pair() -> (DuplexStream, Patient<DuplexStream>, Answering) {
+        let (client, server) = duplex(16);
+        let answering = Answering::default();
+        (client, Patient::new(server, answering.clone(), PATIENCE), answering)
+    }
+
+    async fn kind_after(
+        read: impl Future<Output = io::Result<usize>>,
+    ) -> (io::ErrorKind, Duration) {
+        let begin = Instant::now();
+        (read.await.unwrap_err().kind(), begin.elapsed())
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_is_left_after_a_while() {
+        let (_client, mut server, _) = pair();
+        let (kind, after) = kind_after(server.read(&mut [0; 8])).await;
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(after >= PATIENCE.idle, "{after:?}");
+    }
+
+    #[tokio::test]
+    async fn a_head_that_comes_in_drops_is_cut_off_though_it_moves() {
+        let (mut client, mut server, _) = pair();
+        let dripping = tokio::spawn(async move {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let begin = Instant::now();
+        let kind = loop {
+            if let Err(error) = server.read(&mut [0; 8]).await {
+                break error.kind();
+            }
+        };
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(begin.elapsed() < PATIENCE.idle, "{:?}", begin.elapsed());
+        dripping.abort();
+    }
+
+    #[tokio::test]
+    async fn while_a_request_is_answered_nobody_is_cut_off() {
+        let (_client, mut server, answering) = pair();
+        answering.begins();
+        assert!(timeout(2 * PATIENCE.idle, server.read(&mut [0; 8])).await.is_err());
+        answering.ends();
+        let (kind, _) = kind_after(server.read(&mut [0; 8])).await;
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_take_its_answer_is_left() {
+        let (_client, mut server, answering) = pair();
+        answering.begins();
+        let error = server.write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+}
