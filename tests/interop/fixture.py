@@ -16,8 +16,10 @@ import uuid
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 API = "https://api.example.com"
-# Where a suite runs a small MCP server. The port is whatever the environment says is free.
-MCP = os.environ.get("AGENTIDP_INTEROP_MCP", "http://localhost:18481/mcp")
+# Where the suites run a small MCP server and another authorization server.
+MCP = f"http://localhost:{os.environ.get('AGENTIDP_INTEROP_MCP_PORT', '18481')}/mcp"
+PEER = f"http://localhost:{os.environ.get('AGENTIDP_INTEROP_PEER_PORT', '18482')}"
+MANAGEMENT = "admin:orgs agents:read agents:write credentials:read credentials:write audit:read"
 # What stands before the characters makes a secret as strong as an import must be.
 STRONG = hashlib.sha256(os.urandom(32)).hexdigest()
 # Each kind of character that RFC 6749 section 2.3.1 has a client encode before base64.
@@ -118,15 +120,13 @@ def make(binary, home, issuer):
         "stranger": instance.agent(
             "globex", "stranger", "tools:read tokens:introspect tokens:revoke openid", [API]
         ),
-        "admin": instance.agent(
-            "system",
-            "admin",
-            "admin:orgs agents:read agents:write credentials:read credentials:write audit:read",
-        ),
+        # Who makes things up: an agent of the instance, whose organization nobody else is in.
+        "fuzzer": instance.agent("system", "fuzzer", f"{MANAGEMENT} openid"),
     }
     for name, generate in KEYS.items():
         clients[name] = instance.key_agent("acme", name, generate())
     clients["globex_key"] = instance.key_agent("globex", "globex_key", KEYS["es256"]())
+    clients["fuzzer"]["scope"] = MANAGEMENT
     instance.run("agent", "suspend", clients["suspended"]["clientId"], "--org", "acme")
     return {
         "issuer": issuer,
@@ -134,6 +134,7 @@ def make(binary, home, issuer):
         "home": home,
         "resource": API,
         "mcp": MCP,
+        "peer": PEER,
         "clients": clients,
     }
 
