@@ -49,6 +49,12 @@ error_codes! {
     InvalidScope = "invalid_scope", 400, Some("invalid_scope"), 1, "ask only for scopes the agent is registered with";
     /// The resource is not an audience of the agent.
     InvalidTarget = "invalid_target", 400, Some("invalid_target"), 1, "ask only for a resource the agent is registered with";
+    /// The token to be exchanged, or that of who is to act, is not acceptable (RFC 8693 section 2.2.2).
+    ExchangeRefused = "exchange_refused", 400, Some("invalid_request"), 1, "hand in a live token that names this client in `may_act`; `agentidp audit list` tells an administrator why";
+    /// The proof of a key is not one, or not for this request (RFC 9449 section 5).
+    InvalidDpopProof = "invalid_dpop_proof", 400, Some("invalid_dpop_proof"), 1, "make a new proof for each request, by a clock that is right";
+    /// The proof of a key lacks a recent nonce (RFC 9449 section 8).
+    UseDpopNonce = "use_dpop_nonce", 400, Some("use_dpop_nonce"), 1, "make the proof again with the nonce in `DPoP-Nonce`";
     /// The agent exists but may not do this.
     UnauthorizedClient = "unauthorized_client", 400, Some("unauthorized_client"), 1, "see what the agent is registered for";
     /// Nothing by that id, or nothing that the caller may see.

@@ -35,12 +35,13 @@ pub use idp::{
     AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
 };
 pub use model::{
-    Action, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState, AgentStatus,
-    Credential, CredentialKind, CredentialStatus, Custody, Denied, HealthCheck, HealthStatus,
-    Introspection, IntrospectionRequest, Invalid, IssuedCredential, Issuer, KeyPolicy, KeyPurpose,
-    KeyRefusal, KeyRotation, KeyState, Member, MemberStays, NewAgent, NewCredential,
-    NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, PlanTier,
-    RevocationRequest, RevokeTokens, Role, SigningKey, TokenRequest, TokenResponse, TokenUsage,
+    Action, ActorChain, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState,
+    AgentStatus, ClientAuth, Credential, CredentialKind, CredentialStatus, Custody, Denied,
+    DpopProof, HealthCheck, HealthStatus, Introspection, IntrospectionRequest, Invalid,
+    IssuedCredential, Issuer, KeyPolicy, KeyPurpose, KeyRefusal, KeyRotation, KeyState, Member,
+    MemberStays, NewAgent, NewCredential, NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint,
+    OrgStatus, OrgStays, PlanTier, PresentedToken, RevocationRequest, RevokeTokens, Role,
+    SigningKey, TokenExchange, TokenRequest, TokenResponse, TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

@@ -21,4 +21,6 @@
 
 pub use crate::crypto::CryptoProvider;
 pub use crate::jose::{JwkError, Jwks, VerifyError};
-pub use crate::oidc::{AccessTokenClaims, IdTokenClaims, Verifier};
+pub use crate::oidc::{
+    AccessTokenClaims, IdTokenClaims, ProvenKey, ProvenRequest, Verifier, verify_dpop_proof,
+};

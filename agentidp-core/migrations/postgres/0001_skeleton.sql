@@ -63,6 +63,7 @@ CREATE TABLE agents (
     capabilities TEXT COLLATE "C" NOT NULL DEFAULT '',
     url TEXT COLLATE "C",
     token_life_seconds_max BIGINT,
+    token_alg TEXT COLLATE "C",
     status TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'suspended', 'decommissioned')),
     tokens_not_before BIGINT NOT NULL DEFAULT 0,
     imported_at BIGINT,
@@ -105,6 +106,17 @@ CREATE TABLE revoked_tokens (
 
 CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (organization_id, expires_at);
 CREATE INDEX revoked_tokens_expired ON revoked_tokens (expires_at);
+
+-- Assertions of clients and proofs of keys that were used: each may be once. The hash is of the kind of
+-- it, of whose it is and of its `jti`.
+CREATE TABLE single_uses (
+    organization_id TEXT COLLATE "C" NOT NULL REFERENCES organizations (organization_id),
+    jti_hash BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (organization_id, jti_hash)
+);
+
+CREATE INDEX single_uses_expired ON single_uses (expires_at);
 
 -- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
 CREATE TABLE agent_keys (
@@ -289,6 +301,16 @@ CREATE POLICY tenant ON revoked_tokens
 CREATE POLICY instance_sees ON revoked_tokens FOR SELECT
     USING (current_setting('app.instance', true) = 'on');
 CREATE POLICY instance_purges ON revoked_tokens FOR DELETE
+    USING (current_setting('app.instance', true) = 'on');
+
+ALTER TABLE single_uses ENABLE ROW LEVEL SECURITY;
+ALTER TABLE single_uses FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON single_uses
+    USING (organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+    WITH CHECK (organization_id = NULLIF(current_setting('app.organization_id', true), ''));
+CREATE POLICY instance_sees ON single_uses FOR SELECT
+    USING (current_setting('app.instance', true) = 'on');
+CREATE POLICY instance_purges ON single_uses FOR DELETE
     USING (current_setting('app.instance', true) = 'on');
 
 ALTER TABLE agent_keys ENABLE ROW LEVEL SECURITY;

@@ -63,6 +63,7 @@ CREATE TABLE agents (
     capabilities TEXT NOT NULL DEFAULT '',
     url TEXT,
     token_life_seconds_max INTEGER,
+    token_alg TEXT,
     status TEXT NOT NULL CHECK (status IN ('active', 'suspended', 'decommissioned')),
     tokens_not_before INTEGER NOT NULL DEFAULT 0,
     imported_at INTEGER,
@@ -105,6 +106,17 @@ CREATE TABLE revoked_tokens (
 
 CREATE INDEX revoked_tokens_by_expiry ON revoked_tokens (organization_id, expires_at);
 CREATE INDEX revoked_tokens_expired ON revoked_tokens (expires_at);
+
+-- Assertions of clients and proofs of keys that were used: each may be once. The hash is of the kind of
+-- it, of whose it is and of its `jti`.
+CREATE TABLE single_uses (
+    organization_id TEXT NOT NULL REFERENCES organizations (organization_id),
+    jti_hash BLOB NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, jti_hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX single_uses_expired ON single_uses (expires_at);
 
 -- An agent's keys. Custodial ones are held here, sealed; the others' private halves the agent holds.
 CREATE TABLE agent_keys (

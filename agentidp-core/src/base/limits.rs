@@ -15,6 +15,17 @@ pub const KID_BYTES_MAX: usize = 256;
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Longest audit entry, in bytes.
 pub const ENTRY_BYTES_MAX: usize = 65_535;
+/// Most agents that act one for another in a token that was exchanged.
+pub const ACTORS_MAX: usize = 4;
+/// Longest time until a client's assertion expires, in seconds, and longest age of a proof's `iat`.
+pub const ASSERTION_LIFE_SECONDS_MAX: i64 = 300;
+/// Longest `jti` of a client's assertion or of the proof of a key, in bytes.
+pub const FOREIGN_JTI_BYTES_MAX: usize = 255;
+/// For how many seconds a nonce for proofs of keys is good, at least.
+pub const DPOP_NONCE_SECONDS: i64 = 120;
+/// Most proofs of keys at our own API that one process remembers, of each half of the time in which
+/// they may be used.
+pub const PROOFS_SEEN_MAX: usize = 100_000;
 /// Clock skew granted to others, in seconds: one constant for all comparisons.
 pub const SKEW_SECONDS: i64 = 60;
 /// Life of an access token, in seconds, unless an organization asks for less.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::base::{InstanceId, OrgId};
 use crate::did::root_did;
 use crate::jose::Jwks;
-use crate::model::{Caller, Invalid, Issuer, NewOrg, Org, TokenRequest, TokenResponse};
+use crate::model::{
+    Caller, Invalid, Issuer, NewOrg, Org, PresentedToken, TokenRequest, TokenResponse,
+};
 use crate::oidc::Verifier;
 use crate::ops::init::Choice;
 use crate::ops::{self, AccessError, AuditError, Context, OpenError, OrgError, TokenError};
@@ -156,8 +158,11 @@ impl Idp {
     /// # Errors
     /// [`AccessError`] when the token is not one of ours for this issuer, or its bearer is not
     /// active any more.
-    pub fn on_behalf_of(&self, access_token: &str) -> Result<Idp, AccessError> {
-        let caller = ops::access::admit(&self.context, access_token)?;
+    pub fn on_behalf_of(
+        &self,
+        access_token: impl Into<PresentedToken>,
+    ) -> Result<Idp, AccessError> {
+        let caller = ops::access::admit(&self.context, &access_token.into())?;
         Ok(Idp { caller: Arc::new(Caller::Agent(caller)), ..self.clone() })
     }
 
@@ -167,6 +172,15 @@ impl Idp {
     /// [`TokenError::Refused`] when the client, the scope or the resource is not right.
     pub fn token(&self, request: &TokenRequest) -> Result<TokenResponse, TokenError> {
         ops::tokens::issue(&self.context, request)
+    }
+
+    /// A nonce for proofs of keys, to be sent in the field `DPoP-Nonce` (RFC 9449 section 8): good for
+    /// [`limits::DPOP_NONCE_SECONDS`](crate::base::limits::DPOP_NONCE_SECONDS) at least.
+    ///
+    /// # Errors
+    /// [`TokenError`] when the instance's keys are incomplete.
+    pub fn dpop_nonce(&self) -> Result<String, TokenError> {
+        Ok(ops::dpop::nonce(&self.context, self.context.now())?)
     }
 
     /// A verifier of this instance's tokens, by the keys of this moment. Ask for it anew for each

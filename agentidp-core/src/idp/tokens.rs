@@ -1,7 +1,9 @@
 //! Tokens: what is asked about them, and how they end.
 
 use crate::base::Jti;
-use crate::model::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest, TokenUsage};
+use crate::model::{
+    AgentInfo, Introspection, IntrospectionRequest, PresentedToken, RevocationRequest, TokenUsage,
+};
 use crate::ops::{self, AccessError, TokenError};
 
 use super::{Idp, OrgHandle};
@@ -62,8 +64,11 @@ impl Idp {
     /// # Errors
     /// [`AccessError`] when the token is not an access token of ours, its agent is not active, or it
     /// lacks the scope.
-    pub fn agent_info(&self, access_token: &str) -> Result<AgentInfo, AccessError> {
-        ops::introspection::agent_info(&self.context, access_token)
+    pub fn agent_info(
+        &self,
+        access_token: impl Into<PresentedToken>,
+    ) -> Result<AgentInfo, AccessError> {
+        ops::introspection::agent_info(&self.context, &access_token.into())
     }
 }
 

@@ -102,6 +102,12 @@ pub enum VerifyError {
     /// Another audience.
     #[error("the token is for another audience")]
     Audience,
+    /// Bound to a key that nobody proved to have.
+    #[error("the token is bound to a key, and no proof of having it was presented")]
+    ProofMissing,
+    /// Bound to another key than the one that was proven, or to none.
+    #[error("the token is not bound to the key that was proven")]
+    ProofMismatch,
     /// Past its end.
     #[error("the token has expired")]
     Expired,

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::VerifyError;
+use super::{Jwk, VerifyError};
 use crate::base::limits::{KID_BYTES_MAX, TOKEN_BYTES_MAX};
 use crate::canon::parse_strict_object;
 use crate::crypto::{Alg, CryptoError, SignatureVerifier, Signer};
@@ -84,6 +84,7 @@ impl fmt::Debug for TokenSigner {
 /// What a token's header says, as far as we listen.
 ///
 /// `jwk`, `jku`, `x5u`, `x5c` and `x5t` are ignored: a token does not bring the key it is verified with.
+/// The one kind that does is the proof of a key; see [`Compact::embedded_key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     alg: String,
@@ -169,6 +170,7 @@ fn take_string(
 /// A token taken apart. Nothing of it is to be believed before [`Compact::verify`].
 pub struct Compact<'a> {
     header: Header,
+    encoded_header: &'a str,
     payload: Vec<u8>,
     signing_input: &'a [u8],
     signature: Vec<u8>,
@@ -183,6 +185,19 @@ impl Compact<'_> {
     /// The payload's bytes.
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// The public key that the header brings, by the same policy as any other (RFC 9449 section 4.2).
+    /// Whoever made the token has it; that says nothing about who they are.
+    ///
+    /// # Errors
+    /// [`VerifyError::Header`] when there is none, or it is one that is not let in.
+    pub fn embedded_key(&self) -> Result<Jwk, VerifyError> {
+        let refused = VerifyError::Header("`jwk` is missing or not an acceptable public key");
+        let members = parse_strict_object(&decode(self.encoded_header)?, TOKEN_BYTES_MAX);
+        let members = members.map_err(|_| refused.clone())?;
+        let jwk = members.get("jwk").and_then(Value::as_object).ok_or(refused.clone())?;
+        Jwk::from_members(jwk).map_err(|_| refused)
     }
 
     /// Checks the signature by `verifier`, whose key was found without asking the token for more than
@@ -219,6 +234,7 @@ pub fn parse_compact(token: &str) -> Result<Compact<'_>, VerifyError> {
     let (header, payload) = signing_input.split_once('.').ok_or(VerifyError::Form)?;
     Ok(Compact {
         header: Header::parse(&decode(header)?)?,
+        encoded_header: header,
         payload: decode(payload)?,
         signing_input: signing_input.as_bytes(),
         signature: decode(signature)?,

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::base::{AgentId, OrgId, Timestamp};
+use crate::crypto::Alg;
 
 use super::key_text::KeyText;
 use super::{AgentStatus, Invalid, ScopeSet, agent_rules as rules};
@@ -44,6 +45,9 @@ pub struct Agent {
     /// The longest life of its tokens, in seconds, where it has a limit of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_life_seconds_max: Option<i64>,
+    /// The algorithm that its tokens are signed with, where it is not the instance's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_alg: Option<Alg>,
     /// When it was imported, if it was: nothing that lies before is assured by this instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported_at: Option<Timestamp>,
@@ -84,6 +88,7 @@ pub struct NewAgent {
     capabilities: Vec<String>,
     url: Option<String>,
     token_life_seconds_max: Option<i64>,
+    token_alg: Option<Alg>,
     public_keys: Vec<KeyText>,
 }
 
@@ -99,6 +104,7 @@ impl NewAgent {
             capabilities: Vec::new(),
             url: None,
             token_life_seconds_max: None,
+            token_alg: None,
             public_keys: Vec::new(),
         }
     }
@@ -152,6 +158,14 @@ impl NewAgent {
         self
     }
 
+    /// The algorithm that its tokens are signed with, which the instance must have a key for; the
+    /// instance's own unless given.
+    #[must_use]
+    pub fn token_alg(mut self, alg: Alg) -> NewAgent {
+        self.token_alg = Some(alg);
+        self
+    }
+
     /// One more public key whose private half the agent holds, as a JWK or as PEM.
     #[must_use]
     pub fn public_key(mut self, jwk_or_pem: &str) -> NewAgent {
@@ -191,6 +205,7 @@ impl NewAgent {
             capabilities: rules::capabilities(&self.capabilities)?,
             url: self.url,
             token_life_seconds_max: self.token_life_seconds_max,
+            token_alg: self.token_alg,
             imported_at: None,
             created_at: now,
             updated_at: now,

@@ -1,6 +1,7 @@
 //! Changes of an agent, and which agents a list is of.
 
 use crate::base::Timestamp;
+use crate::crypto::Alg;
 
 use super::{Agent, AgentStatus, Caller, Denied, Invalid, agent_rules as rules};
 
@@ -20,6 +21,7 @@ pub struct AgentChanges {
     capabilities: Option<Vec<String>>,
     url: Option<Option<String>>,
     token_life_seconds_max: Option<Option<i64>>,
+    token_alg: Option<Option<Alg>>,
     expected_version: Option<i64>,
 }
 
@@ -146,6 +148,20 @@ impl AgentChanges {
         self
     }
 
+    /// The algorithm that its tokens are signed with, which the instance must have a key for.
+    #[must_use]
+    pub fn token_alg(mut self, alg: Alg) -> AgentChanges {
+        self.token_alg = Some(Some(alg));
+        self
+    }
+
+    /// Its tokens are signed with the instance's algorithm.
+    #[must_use]
+    pub fn without_token_alg(mut self) -> AgentChanges {
+        self.token_alg = Some(None);
+        self
+    }
+
     /// Changes the agent only if it still is at the version that [`Agent::version`] told.
     #[must_use]
     pub fn expected_version(mut self, version: i64) -> AgentChanges {
@@ -193,6 +209,9 @@ impl AgentChanges {
         if let Some(owner) = &self.owner {
             owner.as_deref().map_or(Ok(()), rules::owner)?;
             changed.owner.clone_from(owner);
+        }
+        if let Some(alg) = self.token_alg {
+            changed.token_alg = alg;
         }
         if let Some(scopes) = &self.scopes {
             changed.scopes = rules::scopes(scopes, &agent.organization_id)?;
@@ -259,6 +278,7 @@ mod tests {
             organization_id: agent().organization_id,
             scopes: ScopeSet::parse(scopes).unwrap(),
             jti: crate::base::Jti::parse("01900000-0000-7000-8000-000000000003").unwrap(),
+            actors: crate::model::ActorChain::default(),
         })
     }
 

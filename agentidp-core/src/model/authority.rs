@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::base::{AgentId, Jti, OrgId, Timestamp};
 use crate::error::ErrorCode;
 
-use super::{AgentStatus, OrgStatus, ScopeSet};
+use super::{ActorChain, AgentStatus, OrgStatus, ScopeSet};
 
 /// Who acts.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +34,15 @@ pub struct ActingAgent {
     pub scopes: ScopeSet,
     /// The name of its token: what ends the token ends what is done with it.
     pub jti: Jti,
+    /// Who acts for it by its token, if others do.
+    pub actors: ActorChain,
+}
+
+impl ActingAgent {
+    /// Who does what is done: the last that acts for the agent, or the agent itself.
+    pub fn doer(&self) -> &AgentId {
+        self.actors.current().unwrap_or(&self.agent_id)
+    }
 }
 
 impl Caller {
@@ -296,6 +305,7 @@ mod tests {
             organization_id: org(organization),
             scopes: ScopeSet::parse(scopes).unwrap(),
             jti: Jti::generate_at(Timestamp::from_micros(ISSUED), &crate::base::SystemRng).unwrap(),
+            actors: ActorChain::default(),
         }
     }
 

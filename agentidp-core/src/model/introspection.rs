@@ -5,14 +5,7 @@ use serde_json::Value;
 
 use crate::base::{AgentId, OrgId, SecretString};
 
-use super::{Action, ScopeSet};
-
-/// By what a client proves itself at an endpoint that is not the token endpoint.
-#[derive(Debug)]
-pub(crate) struct ClientProof {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
-}
+use super::{Action, ClientAuth, ScopeSet};
 
 macro_rules! presented_token {
     ($(#[$doc:meta])* $name:ident) => {
@@ -20,7 +13,7 @@ macro_rules! presented_token {
         #[derive(Debug)]
         pub struct $name {
             pub(crate) token: SecretString,
-            pub(crate) client: Option<ClientProof>,
+            pub(crate) client: Option<ClientAuth>,
         }
 
         impl $name {
@@ -34,12 +27,17 @@ macro_rules! presented_token {
             /// [`Idp::on_behalf_of`](crate::Idp::on_behalf_of): the plain handle may know everything.
             #[must_use]
             pub fn client(
-                mut self,
+                self,
                 client_id: impl ToString,
                 client_secret: impl Into<SecretString>,
             ) -> $name {
-                let client_id = client_id.to_string();
-                self.client = Some(ClientProof { client_id, client_secret: client_secret.into() });
+                self.client_auth(ClientAuth::secret(client_id, client_secret))
+            }
+
+            /// As [`client`](Self::client), by whatever the client proves itself.
+            #[must_use]
+            pub fn client_auth(mut self, auth: ClientAuth) -> $name {
+                self.client = Some(auth);
                 self
             }
         }
@@ -68,7 +66,7 @@ pub struct Introspection {
     /// The client that asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// How it is presented: `Bearer`.
+    /// How it is presented: `Bearer`, or `DPoP` when it is bound to a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
     /// The second from which it is no longer valid.

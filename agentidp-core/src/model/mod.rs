@@ -4,12 +4,16 @@
     expect(dead_code, reason = "without a store nothing is built, only read and verified")
 )]
 
+mod actors;
 mod agent;
 mod agent_changes;
 mod agent_key;
 mod agent_rules;
 mod authority;
+mod client;
+mod client_auth;
 mod credential;
+mod exchange;
 mod health;
 mod introspection;
 mod invalid;
@@ -19,24 +23,36 @@ mod lifecycle;
 mod member;
 mod org;
 mod org_changes;
+mod presented;
+mod refusal;
 mod scope;
 mod signing_key;
 mod token;
 
+pub use actors::ActorChain;
 pub use agent::{Agent, NewAgent};
 pub use agent_changes::{AgentChanges, AgentFilter, ChangeRefused};
 pub use agent_key::{AgentKey, AgentKeyState, Custody};
 pub use authority::{ActingAgent, Action, Caller, Denied, Leave, Role, Standing, permit};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use client::secret_mac;
+pub use client::{Client, ClientCredential, ClientKey, ProvenBy, TokenTerms, authenticate};
+pub use client_auth::ClientAuth;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use client_auth::ClientProof;
 pub use credential::{
     ClientSecret, Credential, CredentialKind, CredentialStatus, IssuedCredential, NewCredential,
     NewKeyCredential, RevokeTokens, SecretScheme,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use credential::{Rotation, check_overlap, expiry_of};
+pub use exchange::TokenExchange;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use exchange::{Exchange, StandingToken};
 pub use health::{HealthCheck, HealthStatus};
 pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) use introspection::{Asker, AskingAgent, ClientProof, Subject};
+pub(crate) use introspection::{Asker, AskingAgent, Subject};
 pub use invalid::Invalid;
 pub use issuer::Issuer;
 pub use lifecycle::{AgentStatus, Step, Transition};
@@ -47,13 +63,12 @@ pub use org::{NewOrg, Org, OrgFootprint, OrgStatus, PlanTier, Slug};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use org_changes::OrgTransition;
 pub use org_changes::{OrgChanges, OrgStays};
+pub use presented::{DpopProof, PresentedToken};
+pub use refusal::Refusal;
 pub use scope::{ScopeSet, ScopeToken};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use signing_key::{KeyKind, KeyStep, KeyTurn, Successor, due, lease, revoke, rotate};
 pub use signing_key::{KeyPolicy, KeyPurpose, KeyRefusal, KeyRotation, KeyState, SigningKey};
-pub use token::{
-    Client, ClientCredential, Grant, Refusal, TokenRequest, TokenResponse, TokenTerms, TokenUsage,
-    authenticate, decide,
-};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) use token::{OPENID, secret_mac};
+pub(crate) use token::OPENID;
+pub use token::{Exchanged, Grant, TokenRequest, TokenResponse, TokenUsage, decide};

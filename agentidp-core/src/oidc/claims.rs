@@ -47,6 +47,9 @@ pub struct AccessTokenClaims {
     /// Who acts for the subject (RFC 8693 section 4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act: Option<Value>,
+    /// Who may act for the subject (RFC 8693 section 4.4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<Value>,
     /// The key that its holder must prove to have (RFC 7800 section 3.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Value>,
@@ -73,6 +76,7 @@ impl AccessTokenClaims {
             organization_id: claims.string("organization_id")?,
             agent_did: claims.optional_string("agent_did")?,
             act: claims.optional_object("act")?,
+            may_act: claims.optional_object("may_act")?,
             cnf: claims.optional_object("cnf")?,
         })
     }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims};
+use super::{
+    ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, ProvenKey, bound_key,
+};
 use crate::base::limits::{SKEW_SECONDS, TOKEN_LIFE_SECONDS_MAX};
 use crate::base::{Clock, SystemClock};
 use crate::crypto::{CryptoError, CryptoProvider, SignatureVerifier};
@@ -103,11 +105,44 @@ impl Verifier {
         self
     }
 
-    /// Verifies an access token (RFC 9068 section 4) meant for `audience`.
+    /// Verifies an access token (RFC 9068 section 4) meant for `audience`, which was presented without
+    /// the proof of a key: one that is bound to a key is refused (RFC 9449 section 7.2).
     ///
     /// # Errors
     /// [`VerifyError`] when anything at all is not as it should be.
     pub fn verify_access_token(
+        &self,
+        token: &str,
+        audience: &str,
+    ) -> Result<AccessTokenClaims, VerifyError> {
+        let claims = self.verify_for_audience(token, audience)?;
+        if claims.cnf.is_some() {
+            return Err(VerifyError::ProofMissing);
+        }
+        Ok(claims)
+    }
+
+    /// Verifies an access token meant for `audience`, which was presented with the proof that
+    /// `proven` came of: of a request that brought this very token (RFC 9449 section 7.1). The resource
+    /// remembers [`ProvenKey::single_use`], so that no proof is used twice.
+    ///
+    /// # Errors
+    /// [`VerifyError`] when anything at all is not as it should be, or the token is not bound to the
+    /// key that was proven.
+    pub fn verify_bound_access_token(
+        &self,
+        token: &str,
+        audience: &str,
+        proven: &ProvenKey,
+    ) -> Result<AccessTokenClaims, VerifyError> {
+        let claims = self.verify_for_audience(token, audience)?;
+        if bound_key(claims.cnf.as_ref())? != Some(proven.jkt.as_str()) {
+            return Err(VerifyError::ProofMismatch);
+        }
+        Ok(claims)
+    }
+
+    fn verify_for_audience(
         &self,
         token: &str,
         audience: &str,

@@ -5,8 +5,9 @@ use std::cell::Cell;
 
 use crate::base::OrgId;
 use crate::model::{ActingAgent, Action, Caller, Denied, ScopeSet, permit};
-use crate::store::{Scope, StoreError, Tx, members, orgs};
+use crate::store::{Scope, StoreError, Tx, orgs};
 
+use super::access;
 use super::context::Context;
 use super::error::Fault;
 use super::journal::{Event, journal, reason, refuse};
@@ -73,7 +74,7 @@ impl<'a> Acting<'a> {
         action: Action,
     ) -> Result<Result<(), Denied>, StoreError> {
         let Some(agent) = self.local() else { return Ok(Ok(())) };
-        let standing = members::standing(tx, &agent.agent_id, &agent.jti)?;
+        let standing = access::standing(tx, agent)?;
         Ok(permit(agent, standing, self.organization, action))
     }
 
@@ -111,7 +112,7 @@ impl<'a> Acting<'a> {
         let standing = self
             .context
             .store
-            .read(&home, |tx| members::standing(tx, &agent.agent_id, &agent.jti))
+            .read(&home, |tx| access::standing(tx, agent))
             .map_err(Fault::from)?;
         permit(agent, standing, self.organization, action)
             .or_else(|denied| self.deny(agent, action, denied))
@@ -131,9 +132,8 @@ impl<'a> Acting<'a> {
     where
         E: From<Denied> + From<Fault>,
     {
-        let event = Event::refused(DENIED, reason(denied.code()))
-            .actor(agent.agent_id.as_str())
-            .with("action", action.as_str());
+        let event = by(Event::refused(DENIED, reason(denied.code())), agent);
+        let event = event.with("action", action.as_str());
         refuse(self.context, &agent.organization_id, &event)?;
         Err(denied.into())
     }
@@ -150,7 +150,7 @@ impl<'a> Acting<'a> {
 
     fn told(&self, event: Event<'a>) -> Event<'a> {
         match self.caller.agent() {
-            Some(agent) => event.actor(agent.agent_id.as_str()),
+            Some(agent) => by(event, agent),
             None => event,
         }
     }
@@ -167,5 +167,14 @@ impl<'a> Acting<'a> {
     /// The acting agent, where it acts in its own organization.
     fn local(&self) -> Option<&'a ActingAgent> {
         self.caller.agent().filter(|agent| agent.organization_id == *self.organization)
+    }
+}
+
+/// The event, done by `agent` or by whoever acts for it.
+fn by<'a>(event: Event<'a>, agent: &'a ActingAgent) -> Event<'a> {
+    let event = event.actor(agent.doer().as_str());
+    match agent.actors.current() {
+        Some(_) => event.with("onBehalfOf", agent.agent_id.as_str()),
+        None => event,
     }
 }

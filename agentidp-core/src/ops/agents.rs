@@ -2,17 +2,19 @@
 
 use crate::audit::Datum;
 use crate::base::{AgentId, Cursor, Page, PageRequest, Timestamp, limits};
+use crate::crypto::Alg;
 use crate::did::agent_did;
 use crate::jose::Jwk;
 use crate::model::{
-    Action, Agent, AgentChanges, AgentFilter, AgentKey, ChangeRefused, Custody, NewAgent, Org,
-    OrgStatus,
+    Action, Agent, AgentChanges, AgentFilter, AgentKey, ChangeRefused, Custody, Invalid, NewAgent,
+    Org, OrgStatus,
 };
 use crate::store::instance::PublicIdKind;
 use crate::store::{Tx, agent_keys, agents, orgs};
 
 use super::acting::Acting;
 use super::agent_keys::CustodialKey;
+use super::context::Context;
 use super::error::{AgentError, Fault};
 use super::journal::{disclosures_key, reason};
 use super::members;
@@ -29,6 +31,7 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
     let now = context.now();
     let held = held_keys(&new, &id, now)?;
     let agent = new.build(id, organization.clone(), did, now)?;
+    check_token_alg(context, agent.token_alg)?;
     acting.read(Action::ChangeAgents, |tx| orgs::get(tx)?.ok_or(AgentError::NotFound))?;
     acting.ask_holds::<AgentError>(Action::ChangeAgents, &agent.scopes)?;
     let key = CustodialKey::make(context, organization, &agent.id)?;
@@ -62,6 +65,17 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
         Ok::<_, AgentError>(None)
     })?;
     refusal.map_or(Ok(agent), Err)
+}
+
+/// An agent's own algorithm is one that the instance has published a key for.
+fn check_token_alg(context: &Context, alg: Option<Alg>) -> Result<(), Invalid> {
+    let Some(alg) = alg else { return Ok(()) };
+    let signing = context.known_signing();
+    if signing.jwks().keys().iter().any(|jwk| jwk.key().alg() == alg) {
+        return Ok(());
+    }
+    let reason = format!("this instance has no key for {alg}: `agentidp key rotate` makes one");
+    Err(Invalid::new("tokenAlg", reason))
 }
 
 /// The keys that the agent holds itself, each once.
@@ -136,7 +150,10 @@ pub(crate) fn update(
         let held = members::holds_role(acting, tx, id)?.map_err(ChangeRefused::from);
         let changed = match held.and_then(|()| changes.apply(&agent, caller, now)) {
             Ok(changed) if changed == agent => return Ok(Ok(agent)),
-            Ok(changed) => changed,
+            Ok(changed) => {
+                check_token_alg(context, changed.token_alg)?;
+                changed
+            }
             Err(ChangeRefused::Invalid(invalid)) => return Err(invalid.into()),
             Err(refused) => {
                 let refusal = AgentError::from(refused);
@@ -172,6 +189,7 @@ fn changed_names(before: &Agent, after: &Agent) -> Vec<&'static str> {
         ("audiences", before.audiences != after.audiences),
         ("capabilities", before.capabilities != after.capabilities),
         ("url", before.url != after.url),
+        ("tokenAlg", before.token_alg != after.token_alg),
         ("tokenLifeSecondsMax", before.token_life_seconds_max != after.token_life_seconds_max),
     ];
     compared.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

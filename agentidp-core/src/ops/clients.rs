@@ -6,9 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
-use crate::model::{Client, ClientCredential, OrgStatus};
+use crate::model::{
+    AgentKeyState, Client, ClientCredential, ClientKey, Custody, OrgStatus, ProvenBy,
+};
 use crate::store::instance::PublicIdKind;
-use crate::store::{Scope, Tx, agents, audit, credentials, orgs, tokens};
+use crate::store::{Scope, StoreError, Tx, agent_keys, agents, audit, credentials, orgs, tokens};
 
 use super::context::Context;
 use super::error::Fault;
@@ -71,6 +73,7 @@ fn read_rows(
     let (org, agent) = (orgs::get(tx)?, agents::get(tx, id)?);
     // A secret that expired lately is read too: the log shall say that it did.
     let secrets = credentials::live_secrets(tx, id, now.minus(EXPIRED_LATELY))?;
+    let keys = live_keys(tx, id, now)?;
     let token_issued_subscribed = audit::subscribes(tx, super::tokens::ISSUED)?;
     let terms = tokens::terms(tx, id)?;
     let (Some(org), Some(agent), Some(terms)) = (org, agent, terms) else { return Ok(None) };
@@ -105,7 +108,28 @@ fn read_rows(
         url: terms.url,
         terms: terms.terms,
         credentials: live,
+        keys,
+        token_alg: agent.token_alg,
         agent_version: agent.version,
         org_version: org.version,
     }))
+}
+
+/// The keys by which the client may prove itself: those issued as credentials, and those that it was
+/// registered with. Those that are held for it here prove nothing about it.
+fn live_keys(tx: &mut dyn Tx, id: &AgentId, now: Timestamp) -> Result<Vec<ClientKey>, StoreError> {
+    let mut keys = credentials::live_keys(tx, id, now)?;
+    let registered = agent_keys::published(tx, id, now)?.into_iter();
+    let held = registered.filter(|key| key.custody == Custody::HeldByAgent);
+    for key in held.filter(|key| key.state == AgentKeyState::Current) {
+        if keys.iter().all(|known| known.kid != key.kid) {
+            keys.push(ClientKey {
+                proven_by: ProvenBy::AgentKey(key.kid.clone()),
+                kid: key.kid,
+                key: key.public_key,
+                expires_at: key.expires_at,
+            });
+        }
+    }
+    Ok(keys)
 }

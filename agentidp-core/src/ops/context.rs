@@ -9,6 +9,7 @@ use crate::model::{Issuer, KeyPolicy};
 use crate::store::{Scope, Store, StoreError, signing_keys};
 
 use super::clients::Clients;
+use super::dpop::ProofsSeen;
 use super::error::Fault;
 use super::keyring::Keyring;
 use super::quota::Quotas;
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(super) clients: Clients,
     pub(super) refusals: RefusalLimit,
     pub(super) quotas: Quotas,
+    pub(super) proofs_seen: ProofsSeen,
     signing: RwLock<Arc<SigningKeys>>,
     /// When it was last asked whether the keys changed, in microseconds.
     signing_asked_at: AtomicI64,
@@ -63,6 +65,7 @@ impl Context {
             clients: Clients::default(),
             refusals: RefusalLimit::default(),
             quotas: Quotas::default(),
+            proofs_seen: ProofsSeen::default(),
             signing: RwLock::new(Arc::new(signing)),
             signing_asked_at: AtomicI64::new(asked_at),
             signing_asking: Mutex::default(),

@@ -323,6 +323,10 @@ fn public_reason(code: ErrorCode) -> &'static str {
             "the scope is malformed or not allowed for this client and resource"
         }
         ErrorCode::InvalidTarget => "the resource is not one that this client may ask for",
+        ErrorCode::ExchangeRefused => "the token that was handed in is not acceptable",
+        ErrorCode::InvalidDpopProof => "the proof of the key is not valid for this request",
+        ErrorCode::UseDpopNonce => "the proof of the key needs a recent nonce",
+        ErrorCode::InvalidInput => "`may_act` is not the id of an agent",
         _ => "client authentication failed",
     }
 }
@@ -401,6 +405,15 @@ pub enum AccessError {
     /// The token lacks this scope.
     #[error("the access token lacks the scope `{0}`")]
     ScopeMissing(&'static str),
+    /// The proof of a key that came with the token is not one, or not for this request.
+    #[error("the proof of the key is refused: {0}")]
+    Proof(VerifyError),
+    /// The proof was used before.
+    #[error("the proof of the key was used before")]
+    ProofUsed,
+    /// The proof lacks a recent nonce of ours.
+    #[error("the proof of the key lacks a recent nonce")]
+    NonceMissing,
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -553,6 +566,8 @@ impl AccessError {
         match self {
             AccessError::Token(_) | AccessError::NotActive => ErrorCode::InvalidToken,
             AccessError::ScopeMissing(_) => ErrorCode::InsufficientScope,
+            AccessError::Proof(_) | AccessError::ProofUsed => ErrorCode::InvalidDpopProof,
+            AccessError::NonceMissing => ErrorCode::UseDpopNonce,
             AccessError::Fault(fault) => fault.code(),
         }
     }

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use crate::base::{AgentId, OrgId, Timestamp};
+use crate::base::{OrgId, Timestamp};
 use crate::jose::VerifyError;
 use crate::model::{
-    ActingAgent, Action, AgentInfo, Asker, AskingAgent, Caller, Client, ClientProof, Introspection,
-    IntrospectionRequest, OPENID, Refusal, Subject, authenticate,
+    ActingAgent, Action, AgentInfo, Asker, AskingAgent, Caller, Client, ClientAuth, Introspection,
+    IntrospectionRequest, OPENID, PresentedToken, Refusal, Subject,
 };
 use crate::oidc::AccessTokenClaims;
-use crate::store::{Scope, agents, members, tokens as rows};
+use crate::store::{Scope, StoreError, agents, tokens as rows};
 
 use super::access;
 use super::acting::Acting;
 use super::clients;
 use super::context::Context;
 use super::error::{AccessError, Refused, TokenError};
-use super::tokens::note_refusal;
+use super::exchange;
+use super::proof::{Presented, use_once};
+use super::tokens::{Refusing, note_refusal};
 
 /// The type of the event of a question that was refused. An answer leaves no trace.
 const INTROSPECTED: &str = "token.introspected";
@@ -56,7 +58,7 @@ pub(crate) fn introspect(
         active: true,
         scope,
         client_id: Some(client_id),
-        token_type: Some("Bearer"),
+        token_type: Some(if cnf.is_some() { "DPoP" } else { "Bearer" }),
         exp: Some(exp),
         iat: Some(iat),
         sub: Some(sub),
@@ -72,13 +74,15 @@ pub(crate) fn introspect(
 
 /// What an access token of ours with the scope `openid` tells about its agent, for whomever it is
 /// meant (OpenID Connect Core section 5.3).
-pub(crate) fn agent_info(context: &Context, access_token: &str) -> Result<AgentInfo, AccessError> {
-    let claims = context.fresh_signing()?.verifier().verify_for_anybody(access_token)?;
+pub(crate) fn agent_info(
+    context: &Context,
+    token: &PresentedToken,
+) -> Result<AgentInfo, AccessError> {
+    let claims = access::claims_of(context, token)?;
     let bearer = access::bearer(&claims)?;
     let home = Scope::Org(bearer.organization_id.clone());
     let agent = context.store.read::<_, AccessError>(&home, |tx| {
-        let standing = members::standing(tx, &bearer.agent_id, &bearer.jti)?;
-        if !standing.is_some_and(|standing| standing.admits(&bearer.jti)) {
+        if !exchange::stands(tx, &bearer)? {
             return Err(AccessError::NotActive);
         }
         agents::get(tx, &bearer.agent_id)?.ok_or(AccessError::NotActive)
@@ -122,20 +126,18 @@ pub(super) fn own_token(context: &Context, token: &str) -> Option<OwnToken> {
 /// Whether the token's agent, its organization and the token itself still stand.
 fn is_live(context: &Context, bearer: &ActingAgent) -> Result<bool, TokenError> {
     let home = Scope::Org(bearer.organization_id.clone());
-    let standing =
-        context.store.read(&home, |tx| members::standing(tx, &bearer.agent_id, &bearer.jti))?;
-    Ok(standing.is_some_and(|standing| standing.admits(&bearer.jti)))
+    Ok(context.store.read(&home, |tx| exchange::stands(tx, bearer))?)
 }
 
 /// Who asks: the client that proves itself in the request, or else whom the handle acts for.
 pub(super) fn asker(
     context: &Context,
     caller: &Caller,
-    client: Option<&ClientProof>,
+    client: Option<&ClientAuth>,
     event_type: &'static str,
 ) -> Result<Asker, TokenError> {
-    if let Some(proof) = client {
-        let client = authenticated(context, proof, event_type)?;
+    if let Some(auth) = client {
+        let client = authenticated(context, auth, event_type)?;
         return Ok(Asker::Agent(AskingAgent {
             agent_id: client.agent_id.clone(),
             organization_id: client.organization_id.clone(),
@@ -174,20 +176,31 @@ fn bearer_asks(
 /// that a cached one is stale.
 fn authenticated(
     context: &Context,
-    proof: &ClientProof,
+    auth: &ClientAuth,
     event_type: &'static str,
 ) -> Result<Arc<Client>, TokenError> {
-    let id = AgentId::parse(&proof.client_id).ok();
-    let client = clients::read(context, id.as_ref())?;
-    let peppers = |version| context.keyring.pepper(version);
-    let (secret, now) = (proof.client_secret.expose(), context.now());
-    let refusal = authenticate(client.as_deref(), &peppers, secret, now).err();
-    match (client, refusal) {
-        (Some(client), None) => Ok(client),
-        (client, refusal) => {
-            let refusal = refusal.unwrap_or(Refusal::UnknownClient);
-            note_refusal(context, event_type, client.as_deref(), refusal, now)?;
-            Err(TokenError::Refused(Refused::new(refusal)))
+    let presented = Presented::read(auth);
+    let client = clients::read(context, presented.client().as_ref())?;
+    let now = context.now();
+    let proven = presented.prove(context, client.as_deref(), now);
+    let refusal = match (&client, proven) {
+        (Some(client), Ok(proven)) => {
+            let scope = Scope::Org(client.organization_id.clone());
+            let used = proven.assertion.as_ref();
+            // A secret may be used again, and leaves no trace.
+            let first = used.is_none()
+                || context
+                    .store
+                    .write::<_, StoreError>("use assertion", &scope, |tx| use_once(tx, used))?;
+            if first {
+                return Ok(Arc::clone(client));
+            }
+            Refusal::UsedAssertion
         }
-    }
+        (_, Err(refusal)) => refusal,
+        (None, Ok(_)) => Refusal::UnknownClient,
+    };
+    let refusing = Refusing { event_type, client: client.as_deref(), refusal, uses: &[] };
+    note_refusal(context, &refusing, now)?;
+    Err(TokenError::Refused(Refused::new(refusal)))
 }

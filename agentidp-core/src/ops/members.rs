@@ -153,7 +153,9 @@ pub(super) fn holds_role(
     agent: &AgentId,
 ) -> Result<Result<(), Denied>, StoreError> {
     let Some(caller) = acting.caller.agent() else { return Ok(Ok(())) };
-    let own = members::get(tx, &caller.agent_id)?.map(|member| member.role);
+    // Whoever acts for an agent does not have its role.
+    let itself = caller.actors.current().is_none();
+    let own = members::get(tx, &caller.agent_id)?.map(|member| member.role).filter(|_| itself);
     let other = members::get(tx, agent)?.map(|member| member.role);
     Ok(model::holds_role(own, other))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::{Jti, Timestamp, limits};
 use crate::model::{Action, Asker, Caller, Invalid, RevocationRequest};
-use crate::store::{Scope, StoreError, instance, orgs, tokens};
+use crate::store::{Scope, StoreError, Tx, instance, orgs, tokens};
 
 use super::acting::Acting;
 use super::context::Context;
@@ -108,15 +108,26 @@ fn record(
     })
 }
 
-/// Forgets revoked tokens of all organizations that nobody accepts any more, batch by batch; tells
-/// how many.
+/// Forgets revoked tokens of all organizations that nobody accepts any more, and tells how many.
 pub(crate) fn purge(context: &Context, now: Timestamp) -> Result<u64, Fault> {
+    in_batches(context, "purge tokens", |tx| instance::forget_expired_tokens(tx, now))
+}
+
+/// Forgets assertions and proofs that were used and that nobody accepts any more.
+pub(crate) fn purge_uses(context: &Context, now: Timestamp) -> Result<(), Fault> {
+    in_batches(context, "purge uses", |tx| instance::forget_expired_uses(tx, now)).map(|_| ())
+}
+
+/// Forgets batch by batch, so that nobody waits long; tells how much.
+fn in_batches(
+    context: &Context,
+    name: &'static str,
+    mut forget: impl FnMut(&mut dyn Tx) -> Result<u64, StoreError>,
+) -> Result<u64, Fault> {
     let mut forgotten = 0;
     for _ in 0..limits::PURGE_BATCHES_MAX {
         let batch =
-            context.store.write::<_, StoreError>("purge tokens", &Scope::Instance, |tx| {
-                instance::forget_expired_tokens(tx, now)
-            })?;
+            context.store.write::<_, StoreError>(name, &Scope::Instance, |tx| forget(tx))?;
         forgotten += batch;
         if batch < limits::PURGE_BATCH_MAX {
             break;

@@ -31,16 +31,18 @@ pub(crate) fn tick(acting: &Acting<'_>) -> Result<Tick, SigningKeyError> {
     let noticed = context.reload_signing();
     // 2. The instance's keys: made, promoted, removed when they are due.
     let keys = keys::turn(acting);
-    // 3. What was set aside of month quotas and not used; revoked tokens that have expired.
+    // 3. What was set aside of month quotas and not used; what is kept no longer than it may be used.
     let now = context.now();
     let returned = quota::return_unused(context, now);
     let forgotten = revocation::purge(context, now);
+    let uses = revocation::purge_uses(context, now);
     // 4. Numbers for audit entries that are committed.
     let settled = context.store.settle();
     noticed?;
     let keys = keys?;
     returned?;
     let tokens_forgotten = forgotten?;
+    uses?;
     settled?;
     Ok(Tick { keys, tokens_forgotten })
 }

@@ -2,35 +2,42 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::audit::log_origin;
-use crate::base::{AgentId, Jti, Month, OrgId, Timestamp};
+use crate::base::{Jti, Month, OrgId, Timestamp};
 use crate::crypto::Alg;
-use crate::model::{Client, Grant, Refusal, TokenRequest, TokenResponse, decide};
-use crate::oidc::{AccessTokenClaims, IdTokenClaims, at_hash};
+use crate::model::{
+    ActingAgent, Client, Grant, ProvenBy, Refusal, ScopeSet, TokenRequest, TokenResponse, decide,
+};
+use crate::oidc::{AccessTokenClaims, IdTokenClaims, SingleUse, at_hash, bound_to};
 use crate::store::credentials::{self, Basis};
 use crate::store::{Scope, StoreError, audit, usage};
 
-use super::clients;
 use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
-use super::journal::{Event, refuse};
-use super::keys;
+use super::journal::{Event, journal};
+use super::proof::{Presented, use_once};
 use super::quota;
 use super::refusals::Telling;
 use super::signing::SigningKeys;
+use super::{clients, dpop, exchange, keys};
 
 /// The type of the event.
 pub(super) const ISSUED: &str = "token.issued";
+/// The type of a token that was issued in exchange for another (RFC 8693 section 3).
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Decisions made on rows that changed before they were written, before giving up.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Answers a token request (RFC 6749 section 4.4).
+/// Answers a token request (RFC 6749 section 4.4, RFC 8693 section 2).
 pub(crate) fn issue(
     context: &Context,
     request: &TokenRequest,
 ) -> Result<TokenResponse, TokenError> {
-    let id = AgentId::parse(&request.client_id).ok();
+    let presented = Presented::read(&request.auth);
+    let id = presented.client();
     let cached = id.as_ref().and_then(|id| context.clients.cached(id));
     let mut fresh = cached.is_none();
     let mut client = match cached {
@@ -38,22 +45,23 @@ pub(crate) fn issue(
         None => clients::read(context, id.as_ref())?,
     };
     for _ in 0..ATTEMPTS_MAX {
-        let peppers = |version| context.keyring.pepper(version);
         let now = context.now();
-        let decided = decide(client.as_deref(), &peppers, request, &context.issuer, now);
+        let decided = decided(context, client.as_deref(), &presented, request, now)?;
         match (decided, &client) {
-            (Ok(grant), Some(client)) => {
-                if let Some(response) = grant_token(context, client, &grant, now)? {
-                    return Ok(response);
+            (Ok(decided), Some(client)) => match grant_token(context, client, &decided, now)? {
+                Recorded::Yes(response) => return Ok(response),
+                Recorded::Not(refusal) => {
+                    return Err(refuse(context, Some(client), refusal, &[], now)?);
                 }
-                context.clients.forget(&client.agent_id);
-                context.reload_signing()?;
-            }
+                Recorded::Stale => {
+                    context.clients.forget(&client.agent_id);
+                    context.reload_signing()?;
+                }
+            },
             // What the cache says no to may have been allowed since.
             (Err(_), _) if !fresh => {}
-            (Err(refusal), _) => {
-                note_refusal(context, ISSUED, client.as_deref(), refusal, now)?;
-                return Err(TokenError::Refused(Refused::new(refusal)));
+            (Err((refusal, uses)), _) => {
+                return Err(refuse(context, client.as_deref(), refusal, &uses, now)?);
             }
             (Ok(_), None) => break,
         }
@@ -63,19 +71,76 @@ pub(crate) fn issue(
     Err(TokenError::Fault(Fault::Contended))
 }
 
-/// Signs and records a token. `None` when what the grant was decided on no longer stands.
+/// What is to be granted, and what its recording records besides.
+struct Decided {
+    grant: Grant,
+    /// The thumbprint of the key that the token is bound to.
+    jkt: Option<String>,
+    uses: Vec<SingleUse>,
+}
+
+/// Decides who asks, and what it gets. What a client that proved itself used is used also where it is
+/// refused.
+fn decided(
+    context: &Context,
+    client: Option<&Client>,
+    presented: &Presented<'_>,
+    request: &TokenRequest,
+    now: Timestamp,
+) -> Result<Result<Decided, (Refusal, Vec<SingleUse>)>, Fault> {
+    let proven = match (presented.prove(context, client, now), client) {
+        (Ok(proven), Some(client)) => (proven, client),
+        (Ok(_), None) => return Ok(Err((Refusal::UnknownClient, Vec::new()))),
+        (Err(refusal), _) => return Ok(Err((refusal, Vec::new()))),
+    };
+    let (proven, client) = proven;
+    let mut uses: Vec<SingleUse> = proven.assertion.into_iter().collect();
+    let key = request.dpop.as_ref().map(|proof| dpop::prove_for_token(context, proof, now));
+    let key = match key.transpose() {
+        Ok(key) => key,
+        Err(refusal) => return Ok(Err((refusal, uses))),
+    };
+    let exchange = request.exchange.as_ref();
+    let exchange = exchange.map(|exchange| exchange::read(context, client, exchange, now));
+    let exchange = match exchange.transpose()?.transpose() {
+        Ok(exchange) => exchange,
+        Err(refusal) => return Ok(Err((refusal, uses))),
+    };
+    Ok(match decide(client, proven.by, request, exchange.as_ref(), &context.issuer) {
+        Ok(grant) => {
+            let jkt = key.map(|key| {
+                uses.push(key.single_use);
+                key.jkt
+            });
+            Ok(Decided { grant, jkt, uses })
+        }
+        Err(refusal) => Err((refusal, uses)),
+    })
+}
+
+/// What became of a token that was signed.
+enum Recorded {
+    /// It is issued.
+    Yes(TokenResponse),
+    /// It is refused after all.
+    Not(Refusal),
+    /// What it was decided on no longer stands.
+    Stale,
+}
+
+/// Signs and records a token.
 fn grant_token(
     context: &Context,
     client: &Arc<Client>,
-    grant: &Grant,
+    decided: &Decided,
     now: Timestamp,
-) -> Result<Option<TokenResponse>, TokenError> {
+) -> Result<Recorded, TokenError> {
+    let grant = &decided.grant;
     let signing = keys::signing_at(context, now)?;
     let place = quota::take(context, client, now)?;
-    let jti = Jti::generate_at(client.terms.issued_at(now), &*context.rng)?;
-    let alg = context.token_alg;
-    let response = sign(context, &signing, client, grant, &jti, now)?;
-    let key = signing.token(alg)?;
+    let jti = Jti::generate_at(issued_at(client, grant, now), &*context.rng)?;
+    let response = sign(context, &signing, client, decided, &jti, now)?;
+    let key = signing.token(alg(context, client))?;
     let event_id = context.event_id()?;
     let kid = key.access_token.kid();
     let event = issued(client, grant, &jti, kid, response.scope.as_deref());
@@ -93,7 +158,19 @@ fn grant_token(
         .transpose()?;
     let scope = Scope::Org(client.organization_id.clone());
     let to_count = place.is_none().then_some((Month::of(now), client.terms.per_month_max));
+    let uses = decided.uses.clone();
+    let handed_in = handed_in(client, grant);
     let recorded = context.store.write_owned("issue token", &scope, move |tx| {
+        for used in &uses {
+            if !use_once(tx, Some(used))? {
+                return Err(NotRecorded::Used);
+            }
+        }
+        if let Some(subject) = &handed_in
+            && !exchange::stands(tx, subject)?
+        {
+            return Err(NotRecorded::Stale);
+        }
         if !credentials::issue_token(tx, &event_id, &entry, &basis)? {
             return Err(NotRecorded::Stale);
         }
@@ -114,21 +191,64 @@ fn grant_token(
         place.keep();
     }
     match recorded {
-        Ok(()) => Ok(Some(response)),
-        Err(NotRecorded::Stale) => Ok(None),
+        Ok(()) => Ok(Recorded::Yes(response)),
+        Err(NotRecorded::Stale) => Ok(Recorded::Stale),
+        Err(NotRecorded::Used) if decided.jkt.is_some() && decided.uses.len() == 1 => {
+            Ok(Recorded::Not(Refusal::UsedDpopProof))
+        }
+        Err(NotRecorded::Used) => Ok(Recorded::Not(Refusal::UsedAssertion)),
         Err(NotRecorded::QuotaExceeded) => Err(quota::refused(context, client, now)?),
         Err(NotRecorded::Store(error)) => Err(error.into()),
+        Err(NotRecorded::Fault(error)) => Err(error.into()),
     }
+}
+
+/// When the token counts as issued: after all those of the client that were ended, and not before the
+/// one that it is issued in exchange for.
+fn issued_at(client: &Client, grant: &Grant, now: Timestamp) -> Timestamp {
+    let own = client.terms.issued_at(now);
+    let other = grant.exchanged.as_ref().and_then(|exchanged| exchanged.subject_jti.time());
+    other.map_or(own, |other| own.max(other))
+}
+
+/// The bearer of the token that was handed in, which must still stand when another is recorded.
+fn handed_in(client: &Client, grant: &Grant) -> Option<ActingAgent> {
+    let exchanged = grant.exchanged.as_ref()?;
+    Some(ActingAgent {
+        agent_id: exchanged.subject.clone(),
+        organization_id: client.organization_id.clone(),
+        scopes: ScopeSet::default(),
+        jti: exchanged.subject_jti.clone(),
+        actors: exchanged.actors_before.clone(),
+    })
+}
+
+/// The algorithm of the client's tokens.
+fn alg(context: &Context, client: &Client) -> Alg {
+    client.token_alg.unwrap_or(context.token_alg)
 }
 
 /// Why a token that was signed is not issued after all.
 enum NotRecorded {
     /// What the grant was decided on no longer stands.
     Stale,
+    /// An assertion or a proof was used before.
+    Used,
     /// The organization has issued as many tokens this month as it may.
     QuotaExceeded,
     /// The database.
     Store(StoreError),
+    /// Something else below.
+    Fault(Fault),
+}
+
+impl From<Fault> for NotRecorded {
+    fn from(fault: Fault) -> NotRecorded {
+        match fault {
+            Fault::Store(error) => NotRecorded::Store(error),
+            fault => NotRecorded::Fault(fault),
+        }
+    }
 }
 
 impl From<StoreError> for NotRecorded {
@@ -144,12 +264,20 @@ fn issued<'a>(
     kid: &'a str,
     scope: Option<&'a str>,
 ) -> Event<'a> {
-    let event = Event::new(ISSUED)
+    let mut event = Event::new(ISSUED)
         .actor(client.agent_id.as_str())
         .target(jti.as_str())
-        .with("aud", grant.audience.as_str())
-        .with("credentialId", grant.credential_id.as_str())
-        .with("kid", kid);
+        .with("aud", grant.audience.as_str());
+    event = match &grant.proven_by {
+        ProvenBy::Credential(id) => event.with("credentialId", id.as_str()),
+        ProvenBy::AgentKey(key) => event.with("agentKid", key.as_str()),
+    };
+    event = event.with("kid", kid);
+    if let Some(exchanged) = &grant.exchanged {
+        event = event
+            .with("onBehalfOf", exchanged.subject.as_str())
+            .with("subjectJti", exchanged.subject_jti.as_str());
+    }
     match scope {
         Some(scope) => event.with("scope", scope),
         None => event,
@@ -161,16 +289,19 @@ fn sign(
     context: &Context,
     signing: &SigningKeys,
     client: &Client,
-    grant: &Grant,
+    decided: &Decided,
     jti: &Jti,
     now: Timestamp,
 ) -> Result<TokenResponse, Fault> {
-    let key = signing.token(context.token_alg)?;
+    let grant = &decided.grant;
+    let key = signing.token(alg(context, client))?;
     let iat = now.as_seconds();
     let scope = (!grant.scopes.is_empty()).then(|| grant.scopes.to_string());
+    let exchanged = grant.exchanged.as_ref();
+    let subject = exchanged.map_or(&client.agent_id, |exchanged| &exchanged.subject);
     let claims = AccessTokenClaims {
         iss: context.issuer.as_str().to_owned(),
-        sub: client.agent_id.as_str().to_owned(),
+        sub: subject.as_str().to_owned(),
         aud: vec![grant.audience.clone()],
         exp: iat + grant.life_seconds,
         iat,
@@ -179,9 +310,10 @@ fn sign(
         client_id: client.agent_id.as_str().to_owned(),
         scope: scope.clone(),
         organization_id: client.organization_id.as_str().to_owned(),
-        agent_did: Some(client.did.clone()),
-        act: None,
-        cnf: None,
+        agent_did: Some(exchanged.map_or(&client.did, |exchanged| &exchanged.did).clone()),
+        act: exchanged.and_then(|exchanged| exchanged.actors.to_claim()),
+        may_act: grant.may_act.as_ref().map(|agent| json!({ "sub": agent })),
+        cnf: decided.jkt.as_deref().map(bound_to),
     };
     let access_token = key.access_token.sign(&claims.to_payload())?;
     let id_token = if grant.id_token {
@@ -192,7 +324,8 @@ fn sign(
     };
     Ok(TokenResponse {
         access_token,
-        token_type: "Bearer",
+        issued_token_type: exchanged.map(|_| ACCESS_TOKEN),
+        token_type: if decided.jkt.is_some() { "DPoP" } else { "Bearer" },
         expires_in: grant.life_seconds,
         scope,
         id_token,
@@ -218,14 +351,33 @@ fn id_token_claims(
     }
 }
 
+/// A refusal to be told.
+pub(super) struct Refusing<'a> {
+    pub(super) event_type: &'static str,
+    pub(super) client: Option<&'a Client>,
+    pub(super) refusal: Refusal,
+    /// What is used up all the same.
+    pub(super) uses: &'a [SingleUse],
+}
+
+fn refuse(
+    context: &Context,
+    client: Option<&Client>,
+    refusal: Refusal,
+    uses: &[SingleUse],
+    now: Timestamp,
+) -> Result<TokenError, Fault> {
+    note_refusal(context, &Refusing { event_type: ISSUED, client, refusal, uses }, now)?;
+    Ok(TokenError::Refused(Refused::new(refusal)))
+}
+
 /// Tells the log of a refusal: that of the client's organization, or the system's for strangers.
 pub(super) fn note_refusal(
     context: &Context,
-    event_type: &'static str,
-    client: Option<&Client>,
-    refusal: Refusal,
+    refusing: &Refusing<'_>,
     now: Timestamp,
 ) -> Result<(), Fault> {
+    let Refusing { event_type, client, refusal, uses } = *refusing;
     let system = OrgId::system();
     let organization = client.map_or(&system, |client| &client.organization_id);
     let mut passed_over = 0;
@@ -242,5 +394,10 @@ pub(super) fn note_refusal(
     if passed_over > 0 {
         event = event.with("passedOver", passed_over);
     }
-    refuse(context, organization, &event)
+    context.store.write("refuse", &Scope::Org(organization.clone()), |tx| {
+        for used in uses {
+            use_once(tx, Some(used))?;
+        }
+        journal(context, tx, organization, &event).map(|_| ())
+    })
 }

@@ -1,14 +1,16 @@
 //! Agents.
 
 use crate::base::{AgentId, OrgId, Timestamp};
+use crate::crypto::Alg;
 use crate::model::{Agent, AgentFilter, AgentStatus, ScopeSet};
 
 use super::{Row, StoreError, Tx, Value};
 
 const INSERT: &str = "INSERT INTO agents
         (organization_id, agent_id, did, name, description, owner, scopes, audiences, capabilities,
-         url, token_life_seconds_max, status, imported_at, version, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+         url, token_life_seconds_max, status, imported_at, version, created_at, updated_at,
+         token_alg)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
 
 /// Stores a new agent.
 pub(crate) fn insert(tx: &mut dyn Tx, agent: &Agent) -> Result<(), StoreError> {
@@ -30,6 +32,7 @@ pub(crate) fn insert(tx: &mut dyn Tx, agent: &Agent) -> Result<(), StoreError> {
         Value::Int(agent.version),
         Value::Int(agent.created_at.as_micros()),
         Value::Int(agent.updated_at.as_micros()),
+        Value::text_or_null(agent.token_alg.map(Alg::as_str)),
     ];
     tx.execute(INSERT, &params).map(|_| ())
 }
@@ -60,7 +63,7 @@ pub(crate) fn places_left(tx: &mut dyn Tx) -> Result<i64, StoreError> {
 
 const GET: &str = "SELECT organization_id, agent_id, did, name, description, owner, scopes,
         audiences, capabilities, url, token_life_seconds_max, status, imported_at, version,
-        created_at, updated_at
+        created_at, updated_at, token_alg
     FROM agents WHERE organization_id = ?1 AND agent_id = ?2";
 
 /// The agent of that id.
@@ -70,20 +73,20 @@ pub(crate) fn get(tx: &mut dyn Tx, id: &AgentId) -> Result<Option<Agent>, StoreE
 
 const LIST: &str = "SELECT organization_id, agent_id, did, name, description, owner, scopes,
         audiences, capabilities, url, token_life_seconds_max, status, imported_at, version,
-        created_at, updated_at
+        created_at, updated_at, token_alg
     FROM agents WHERE organization_id = ?1 AND agent_id > ?2
     ORDER BY agent_id LIMIT ?3";
 
 // Compared as one with the id, or SQLite would go through all agents after the cursor.
 const LIST_BY_STATUS: &str = "SELECT organization_id, agent_id, did, name, description, owner,
         scopes, audiences, capabilities, url, token_life_seconds_max, status, imported_at, version,
-        created_at, updated_at
+        created_at, updated_at, token_alg
     FROM agents WHERE organization_id = ?1 AND (status, agent_id) > (?4, ?2) AND status <= ?4
     ORDER BY status, agent_id LIMIT ?3";
 
 const LIST_BY_OWNER: &str = "SELECT organization_id, agent_id, did, name, description, owner,
         scopes, audiences, capabilities, url, token_life_seconds_max, status, imported_at, version,
-        created_at, updated_at
+        created_at, updated_at, token_alg
     FROM agents WHERE organization_id = ?1 AND (owner, agent_id) > (?4, ?2) AND owner <= ?4
     ORDER BY owner, agent_id LIMIT ?3";
 
@@ -128,6 +131,7 @@ fn read(row: &dyn Row) -> Result<Agent, StoreError> {
         version: row.int(13)?,
         created_at: Timestamp::from_micros(row.int(14)?),
         updated_at: Timestamp::from_micros(row.int(15)?),
+        token_alg: row.parsed_or_null(16, Alg::parse)?,
     })
 }
 
@@ -177,7 +181,7 @@ pub(crate) fn forget_persons(tx: &mut dyn Tx) -> Result<(), StoreError> {
 
 const UPDATE: &str = "UPDATE agents
     SET name = ?3, description = ?4, owner = ?5, scopes = ?6, audiences = ?7, capabilities = ?8,
-        url = ?9, token_life_seconds_max = ?10, status = ?11
+        url = ?9, token_life_seconds_max = ?10, status = ?11, token_alg = ?12
     WHERE organization_id = ?1 AND agent_id = ?2";
 
 /// Stores the agent as it was changed; [`touch`] counts that it was.
@@ -195,6 +199,7 @@ pub(crate) fn update(tx: &mut dyn Tx, agent: &Agent) -> Result<(), StoreError> {
         Value::text_or_null(agent.url.as_deref()),
         Value::int_or_null(agent.token_life_seconds_max),
         Value::Text(agent.status.as_str()),
+        Value::text_or_null(agent.token_alg.map(Alg::as_str)),
     ];
     tx.execute(UPDATE, &params).map(|_| ())
 }

@@ -1,7 +1,10 @@
 //! Credentials of agents, and the guarded insert that issues a token by one.
 
 use crate::base::{AgentId, CredentialId, EventId, Timestamp, limits};
-use crate::model::{Credential, CredentialKind, CredentialStatus, SecretScheme};
+use crate::jose::Jwk;
+use crate::model::{
+    ClientKey, Credential, CredentialKind, CredentialStatus, ProvenBy, SecretScheme,
+};
 
 use super::{Row, StoreError, Tx, Value};
 
@@ -143,6 +146,33 @@ const REVOKE_ALL: &str = "UPDATE credentials SET status = 'revoked', sealed_secr
 /// Revokes all credentials of the agent.
 pub(crate) fn revoke_all(tx: &mut dyn Tx, agent: &AgentId) -> Result<(), StoreError> {
     tx.execute(REVOKE_ALL, &[Value::Text(agent.as_str())]).map(|_| ())
+}
+
+// The limit is above `limits::LIVE_PUBLIC_KEYS_MAX`.
+const LIVE_KEYS: &str = "SELECT organization_id, credential_id, kid, public_jwk, expires_at
+    FROM credentials
+    WHERE organization_id = ?1 AND agent_id = ?2 AND kind = 'public_key' AND status = 'active'
+        AND (expires_at IS NULL OR expires_at > ?3)
+    ORDER BY credential_id LIMIT 32";
+
+const _: () = assert!(limits::LIVE_PUBLIC_KEYS_MAX <= 32);
+
+/// The agent's public keys that have neither been revoked nor expired.
+pub(crate) fn live_keys(
+    tx: &mut dyn Tx,
+    agent: &AgentId,
+    now: Timestamp,
+) -> Result<Vec<ClientKey>, StoreError> {
+    let params = [Value::Text(agent.as_str()), Value::Int(now.as_micros())];
+    tx.tenant_rows(LIVE_KEYS, &params, |row| {
+        let id = row.parsed(1, |text| CredentialId::parse(text).ok())?;
+        Ok(ClientKey {
+            proven_by: ProvenBy::Credential(id),
+            kid: row.text(2)?.to_owned(),
+            key: row.parsed(3, |text| Jwk::parse(text.as_bytes()).ok())?.key().clone(),
+            expires_at: row.int_or_null(4)?.map(Timestamp::from_micros),
+        })
+    })
 }
 
 // The limit of the statement below.

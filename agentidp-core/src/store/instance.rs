@@ -1,6 +1,6 @@
 //! The only statements that cross organizations, each under a row policy of its own: the directory
-//! from public ids to tenants, the list of organizations, the sequencer's, and the purge of revoked
-//! tokens.
+//! from public ids to tenants, the list of organizations, the sequencer's, and the purge of what is
+//! kept for a while: revoked tokens, and assertions and proofs that were used.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -82,6 +82,17 @@ const FORGET_EXPIRED_TOKENS: &str = "DELETE FROM revoked_tokens
 /// Forgets revoked tokens that nobody accepts any more, a batch of them.
 pub(crate) fn forget_expired_tokens(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET_EXPIRED_TOKENS, &[Value::Int(now.as_micros())])
+}
+
+// The limit is `limits::PURGE_BATCH_MAX`.
+const FORGET_EXPIRED_USES: &str = "DELETE FROM single_uses
+    WHERE (organization_id, jti_hash) IN
+        (SELECT u.organization_id, u.jti_hash FROM single_uses u
+         WHERE u.expires_at <= ?1 ORDER BY u.expires_at LIMIT 500)";
+
+/// Forgets assertions and proofs that nobody accepts any more, a batch of them.
+pub(crate) fn forget_expired_uses(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET_EXPIRED_USES, &[Value::Int(now.as_micros())])
 }
 
 /// An entry that has no number yet.

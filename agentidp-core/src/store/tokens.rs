@@ -1,4 +1,5 @@
-//! What an agent's rows say of its tokens, and the tokens that were revoked one by one.
+//! What an agent's rows say of its tokens, the tokens that were revoked one by one, and the assertions
+//! and proofs that were used.
 
 use crate::base::{AgentId, Jti, Timestamp};
 use crate::model::TokenTerms;
@@ -52,4 +53,17 @@ const FORGET_EXPIRED: &str = "DELETE FROM revoked_tokens
 /// Forgets revoked tokens of the organization that nobody accepts any more, a batch of them.
 pub(crate) fn forget_expired(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET_EXPIRED, &[Value::Int(now.as_micros())])
+}
+
+const USE_ONCE: &str = "INSERT INTO single_uses (organization_id, jti_hash, expires_at)
+    VALUES (?1, ?2, ?3) ON CONFLICT (organization_id, jti_hash) DO NOTHING";
+
+/// Remembers until `expires_at` that an assertion or a proof was used. `false` when it was before.
+pub(crate) fn use_once(
+    tx: &mut dyn Tx,
+    jti_hash: &[u8; 32],
+    expires_at: Timestamp,
+) -> Result<bool, StoreError> {
+    let params = [Value::Blob(jti_hash), Value::Int(expires_at.as_micros())];
+    Ok(tx.execute(USE_ONCE, &params)? == 1)
 }

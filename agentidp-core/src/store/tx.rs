@@ -117,6 +117,16 @@ impl dyn Row + '_ {
     ) -> Result<T, StoreError> {
         parse(self.text(column)?).ok_or(StoreError::Unreadable { column })
     }
+
+    /// As [`parsed`](Self::parsed), of a column that may be null.
+    pub(crate) fn parsed_or_null<T>(
+        &self,
+        column: usize,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(text) = self.text_or_null(column)? else { return Ok(None) };
+        parse(text).map(Some).ok_or(StoreError::Unreadable { column })
+    }
 }
 
 /// What reads a row of an answer.

@@ -1,5 +1,12 @@
 use super::*;
+use crate::ErrorCode;
+use crate::base::{CredentialId, Timestamp};
 use crate::base::{SystemClock, SystemRng};
+use crate::crypto::{hexadecimal, sha256};
+use crate::model::{
+    AgentStatus, ClientCredential, ClientProof, ClientSecret, OrgStatus, SecretScheme, TokenTerms,
+    authenticate, secret_mac,
+};
 
 const API: &str = "https://api.example.com";
 const PEPPER: [u8; 32] = [7; 32];
@@ -39,11 +46,28 @@ fn case() -> Case {
             per_month_max: 10,
         },
         credentials: vec![credential],
+        keys: Vec::new(),
+        token_alg: None,
         agent_version: 1,
         org_version: 1,
         token_issued_subscribed: false,
     };
     Case { client, secret, issuer: Issuer::parse("https://idp.example.com").unwrap() }
+}
+
+/// Who it is by its secret, and then what it gets.
+fn decide_by_secret(
+    client: Option<&Client>,
+    peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
+    request: &TokenRequest,
+    issuer: &Issuer,
+    now: Timestamp,
+) -> Result<Grant, Refusal> {
+    let ClientProof::Secret { client_secret, .. } = &request.auth.0 else {
+        panic!("a request by a secret")
+    };
+    let (client, proven_by) = authenticate(client, peppers, client_secret.expose(), now)?;
+    decide(client, proven_by, request, None, issuer)
 }
 
 impl Case {
@@ -54,7 +78,7 @@ impl Case {
     fn decide(&self, request: &TokenRequest, at_second: i64) -> Result<Grant, Refusal> {
         let peppers = |version| (version == 1).then_some(PEPPER);
         let now = Timestamp::from_seconds(at_second);
-        decide(Some(&self.client), &peppers, request, &self.issuer, now)
+        decide_by_secret(Some(&self.client), &peppers, request, &self.issuer, now)
     }
 }
 
@@ -171,7 +195,13 @@ fn every_doubt_about_the_client_has_one_code() {
         ClientSecret::generate(&case.client.credentials[0].credential_id, &SystemRng).unwrap();
     let other = TokenRequest::client_credentials("x", other.expose());
     assert_eq!(case.decide(&other, 0), Err(Refusal::WrongSecret));
-    let nobody = decide(None, &|_| None, &case.request(), &case.issuer, Timestamp::from_seconds(0));
+    let nobody = decide_by_secret(
+        None,
+        &|_| None,
+        &case.request(),
+        &case.issuer,
+        Timestamp::from_seconds(0),
+    );
     assert_eq!(nobody, Err(Refusal::UnknownClient));
     case.client.agent_status = AgentStatus::Suspended;
     assert_eq!(case.decide(&case.request(), 0), Err(Refusal::AgentNotActive));
@@ -215,7 +245,8 @@ fn an_imported_secret_authenticates_and_neither_its_digest_nor_nothing_does() {
     let request = |secret: &str| TokenRequest::client_credentials(&case.client.agent_id, secret);
     for (n, secret) in secrets.iter().enumerate() {
         let grant = case.decide(&request(secret), 0).unwrap();
-        assert_eq!(grant.credential_id, CredentialId::from_bytes([n as u8 + 1; 16]));
+        let credential = CredentialId::from_bytes([n as u8 + 1; 16]);
+        assert_eq!(grant.proven_by, ProvenBy::Credential(credential));
         assert_eq!(case.decide(&request(secret), 1000), Err(Refusal::ExpiredSecret));
         let digest = hexadecimal(&sha256(&[secret.as_bytes()]));
         assert_eq!(case.decide(&request(&digest), 0), Err(Refusal::WrongSecret));
@@ -264,10 +295,10 @@ fn all_imported_secrets_are_tried_whether_one_of_them_is_right_or_not() {
     };
     let request = TokenRequest::client_credentials(&case.client.agent_id, "wrong");
     let now = Timestamp::from_seconds(0);
-    let refused = decide(Some(&case.client), &peppers, &request, &case.issuer, now);
+    let refused = decide_by_secret(Some(&case.client), &peppers, &request, &case.issuer, now);
     assert_eq!((refused, asked.get()), (Err(Refusal::WrongSecret), 2));
     // The right one is no reason to stop.
     let request = TokenRequest::client_credentials(&case.client.agent_id, "first");
-    decide(Some(&case.client), &peppers, &request, &case.issuer, now).unwrap();
+    decide_by_secret(Some(&case.client), &peppers, &request, &case.issuer, now).unwrap();
     assert_eq!(asked.get(), 4);
 }

@@ -26,7 +26,8 @@ const INSTANCE_READS: [&str; 5] =
     ["directory", "organizations", "audit_pending", "audit_logs", "audit_heads"];
 
 /// Tables that instance statements may write: the sequencer's, and the one that is purged.
-const INSTANCE_WRITES: [&str; 4] = ["audit_pending", "audit_logs", "audit_heads", "revoked_tokens"];
+const INSTANCE_WRITES: [&str; 5] =
+    ["audit_pending", "audit_logs", "audit_heads", "revoked_tokens", "single_uses"];
 
 /// Where the database lies.
 #[derive(Debug, Clone)]

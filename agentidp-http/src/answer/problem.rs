@@ -1,0 +1,100 @@
+//! Failures of everything but OAuth's own endpoints (RFC 9457).
+
+use agentidp_core::{
+    AccessError, AgentError, AuditError, CredentialError, ErrorCode, Invalid, OrgError, Overloaded,
+    TokenError,
+};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Seconds after which it is worth asking a server again that had no room.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Why a request has no result. `request_id::attach` writes its body, with the name of the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    hint: Option<&'static str>,
+}
+
+impl Problem {
+    /// The failure of that code.
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Problem {
+        let status = StatusCode::from_u16(code.http_status());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // What is wrong inside is for the log of the server, and not for strangers.
+        let detail =
+            if status.is_server_error() { code.meaning().to_owned() } else { detail.into() };
+        let hint = status.is_client_error().then_some(code.hint());
+        Problem { status, code: code.as_str(), detail, hint }
+    }
+
+    /// A failure of the protocol itself, which the library has no code for.
+    pub(crate) fn of(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem { status, code, detail: detail.into(), hint: None }
+    }
+
+    /// There is nothing here, or nothing that the caller may see.
+    pub(crate) fn not_found() -> Problem {
+        Problem::new(ErrorCode::NotFound, "there is nothing by that name")
+    }
+
+    /// There is something here, and it is not asked for like that.
+    pub(crate) fn method_not_allowed() -> Problem {
+        let detail = "the method is not one of those in `Allow`";
+        Problem::of(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    }
+
+    /// The status that carries it.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body (RFC 9457 section 3.1), for the request of that name.
+    pub(crate) fn body(&self, request_id: &str) -> String {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "requestId": request_id,
+        });
+        if let (Some(hint), Some(body)) = (self.hint, body.as_object_mut()) {
+            body.insert("hint".to_owned(), hint.into());
+        }
+        body.to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The library's own words are for whoever calls it, and say nothing that they may not know.
+macro_rules! problem_of {
+    ($($error:ty),* $(,)?) => { $(
+        impl From<$error> for Problem {
+            fn from(error: $error) -> Problem {
+                Problem::new(error.code(), error.to_string())
+            }
+        }
+    )* };
+}
+
+problem_of!(AccessError, AgentError, AuditError, CredentialError, OrgError, TokenError);
+problem_of!(Invalid, Overloaded);

@@ -1,0 +1,1 @@
+//! Reading requests: forms, client authentication, bearer tokens, JSON, pages.

@@ -1,0 +1,59 @@
+//! A whole instance behind its router.
+
+use agentidp_core::store::SqliteStore;
+use agentidp_http::App;
+use agentidp_testkit::TestIdp;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
+use std::sync::Arc;
+use tower::ServiceExt as _;
+
+/// Longest body that a test reads.
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// An instance in memory with its routes. Verified by `TestIdp::finish`.
+pub(crate) struct Served {
+    pub(crate) test: TestIdp,
+    router: Router,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Served {
+    pub(crate) fn new() -> Served {
+        let store = Arc::new(SqliteStore::open_in_memory().expect("a store"));
+        let test = TestIdp::over(store, None, Box::new(()));
+        let router = App::new(test.idp.clone()).expect("threads").router();
+        Served { test, router }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, BODY_BYTES_MAX).await.expect("a body");
+        let body = String::from_utf8(body.to_vec()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+}
