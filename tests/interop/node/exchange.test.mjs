@@ -13,6 +13,7 @@ import {
   clients,
   configuration,
   introspect,
+  issuer,
   metadata,
   plain,
   post,
@@ -46,13 +47,15 @@ async function exchange(name, subject_token, parameters = {}) {
   return oauth.processGenericTokenEndpointResponse(as, client(name), response);
 }
 
-/** Gives the tokens of both sides, and makes the delegate act for the orchestrator. */
-async function delegated(parameters = {}) {
-  const subject = await access('orchestrator', { resource });
-  const actor_token = await access('delegate', { resource });
-  const actor = { actor_token, actor_token_type: ACCESS_TOKEN };
-  return { subject, answer: await exchange('delegate', subject, { ...actor, ...parameters }) };
-}
+/** A token of the orchestrator, for us, by which `actor` may act for it (RFC 8693 section 4.4). */
+const subjectFor = (actor, parameters = {}) =>
+  access('orchestrator', { resource: issuer, may_act: clients[actor].clientId, ...parameters });
+
+/** The delegate's own token, as an actor token. */
+const actor = async (name = 'delegate') => ({
+  actor_token: await access(name),
+  actor_token_type: ACCESS_TOKEN,
+});
 
 const refused = (...errors) => (thrown) =>
   thrown instanceof oauth.ResponseBodyError && thrown.status === 400 && errors.includes(thrown.error);
@@ -61,63 +64,95 @@ test('the grant is listed in the metadata', () => {
   assert.ok(as.grant_types_supported.includes(GRANT));
 });
 
-test('the exchanged token is of the subject, and says who acts', async () => {
-  const { subject, answer } = await delegated({ scope: 'tools:read' });
-  // RFC 8693 section 2.2.1: issued_token_type is REQUIRED.
-  assert.equal(answer.issued_token_type, ACCESS_TOKEN);
-  assert.equal(answer.token_type, 'bearer');
-  assert.ok(!('refresh_token' in answer));
-  const { payload } = await verify(as, answer.access_token);
-  assert.equal(payload.sub, clients.orchestrator.clientId);
-  assert.equal(payload.act.sub, clients.delegate.clientId);
-  assert.equal(payload.scope, 'tools:read');
-  assert.ok(payload.exp <= jose.decodeJwt(subject).exp, 'no longer than the subject');
-  const told = await introspect(as, 'introspector', answer.access_token);
-  assert.equal(told.act.sub, clients.delegate.clientId);
-});
+for (const [how, parameters] of [
+  ['by an actor token', actor],
+  ['by its authentication alone', () => ({})],
+]) {
+  test(`who may act gets a token of the subject that says who acts, ${how}`, async () => {
+    const subject = await subjectFor('delegate');
+    const asked = { resource, scope: 'tools:read', ...(await parameters()) };
+    const answer = await exchange('delegate', subject, asked);
+    // RFC 8693 section 2.2.1: issued_token_type is REQUIRED.
+    assert.equal(answer.issued_token_type, ACCESS_TOKEN);
+    assert.equal(answer.token_type, 'bearer');
+    assert.ok(!('refresh_token' in answer));
+    const { payload } = await verify(as, answer.access_token);
+    assert.equal(payload.sub, clients.orchestrator.clientId);
+    assert.equal(payload.client_id, clients.delegate.clientId);
+    assert.equal(payload.act.sub, clients.delegate.clientId);
+    assert.equal(payload.scope, 'tools:read');
+    assert.ok(payload.exp <= jose.decodeJwt(subject).exp, 'no longer than the subject');
+    const told = await introspect(as, 'introspector', answer.access_token);
+    assert.equal(told.act.sub, clients.delegate.clientId);
+  });
+}
 
 test('openid-client exchanges too', async () => {
   const config = await configuration('delegate');
   const answer = await oidc.genericGrantRequest(config, GRANT, {
-    subject_token: await access('orchestrator', { resource }),
+    subject_token: await subjectFor('delegate'),
     subject_token_type: ACCESS_TOKEN,
-    actor_token: await access('delegate', { resource }),
-    actor_token_type: ACCESS_TOKEN,
+    resource,
+    ...(await actor()),
   });
   assert.equal((await verify(as, answer.access_token)).payload.act.sub, clients.delegate.clientId);
 });
 
-test('an exchange grants no scope that the subject does not hold', async () => {
-  const narrow = await access('orchestrator', { resource, scope: 'tools:read' });
-  const actor = { actor_token: await access('delegate', { resource }), actor_token_type: ACCESS_TOKEN };
-  await assert.rejects(
-    exchange('delegate', narrow, { ...actor, scope: 'tools:write' }),
-    refused('invalid_scope'),
-  );
-  const { payload } = await verify(as, (await exchange('delegate', narrow, actor)).access_token);
-  assert.equal(payload.scope, 'tools:read');
+test('who may not act is refused, with an actor token and without', async () => {
+  const forAnother = await subjectFor('secret');
+  const forNobody = await access('orchestrator', { resource: issuer });
+  for (const subject of [forAnother, forNobody]) {
+    for (const parameters of [await actor(), {}]) {
+      await assert.rejects(exchange('delegate', subject, parameters), refused('invalid_request'));
+    }
+  }
 });
 
-test('an exchange reaches no audience that the subject was not for', async () => {
+test("nobody acts by another's actor token", async () => {
+  const subject = await subjectFor('delegate');
+  await assert.rejects(exchange('delegate', subject, await actor('secret')), refused('invalid_request'));
+});
+
+test('a token for another service is of no use in an exchange', async () => {
+  // Whoever it leaked to cannot turn it into one for somewhere else.
+  const subject = await access('orchestrator', { resource, may_act: clients.delegate.clientId });
+  await assert.rejects(exchange('delegate', subject, await actor()), refused('invalid_request'));
+});
+
+test('an exchange grants no scope that the subject does not hold', async () => {
+  const narrow = await subjectFor('delegate', { scope: 'tools:read' });
   await assert.rejects(
-    delegated({ resource: 'https://other.example.com' }),
-    refused('invalid_target', 'invalid_request'),
+    exchange('delegate', narrow, { ...(await actor()), resource, scope: 'tools:write' }),
+    refused('invalid_scope'),
+  );
+  const { access_token } = await exchange('delegate', narrow, { ...(await actor()), resource });
+  assert.equal((await verify(as, access_token)).payload.scope, 'tools:read');
+});
+
+test('an exchange reaches no resource that the client is not registered for', async () => {
+  const subject = await subjectFor('delegate');
+  await assert.rejects(
+    exchange('delegate', subject, { ...(await actor()), resource: 'https://other.example.com' }),
+    refused('invalid_target'),
   );
 });
 
 test('an actor token comes with its type, and a type with its token', async () => {
   // RFC 8693 section 2.1.
-  const subject = await access('orchestrator', { resource });
-  const actor_token = await access('delegate', { resource });
-  for (const parameters of [{ actor_token }, { actor_token_type: ACCESS_TOKEN }]) {
+  const subject = await subjectFor('delegate');
+  const { actor_token, actor_token_type } = await actor();
+  for (const parameters of [{ actor_token }, { actor_token_type }]) {
     await assert.rejects(exchange('delegate', subject, parameters), refused('invalid_request'));
   }
 });
 
 test('what is no token of ours is not exchanged', async () => {
-  const actor = { actor_token: await access('delegate', { resource }), actor_token_type: ACCESS_TOKEN };
-  // RFC 8693 section 2.2.2: invalid_request for an invalid subject token; RFC 6749 has invalid_grant.
-  await assert.rejects(exchange('delegate', 'nonsense', actor), refused('invalid_request', 'invalid_grant'));
+  // RFC 8693 section 2.2.2: invalid_request for an invalid subject token.
+  await assert.rejects(exchange('delegate', 'nonsense', await actor()), refused('invalid_request'));
+  const unknown = { subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' };
+  await assert.rejects(exchange('delegate', 'nonsense', unknown), refused('invalid_request'));
+  const { id_token } = await token(as, 'plain', { scope: 'openid' });
+  await assert.rejects(exchange('plain', id_token), refused('invalid_request'));
   const missing = await post(
     as.token_endpoint,
     { grant_type: GRANT },
@@ -127,19 +162,22 @@ test('what is no token of ours is not exchanged', async () => {
   assert.equal((await missing.json()).error, 'invalid_request');
 });
 
-test("the other organization's token is not exchanged", async () => {
-  const theirs = await access('stranger', { resource, scope: 'tools:read' });
-  const actor = { actor_token: await access('delegate', { resource }), actor_token_type: ACCESS_TOKEN };
-  await assert.rejects(exchange('delegate', theirs, actor), refused('invalid_request', 'invalid_grant'));
+test("the other organization's token is not exchanged, though it says that we may act", async () => {
+  const theirs = await access('stranger', {
+    resource: issuer,
+    scope: 'tools:read',
+    may_act: clients.delegate.clientId,
+  });
+  await assert.rejects(exchange('delegate', theirs, await actor()), refused('invalid_request'));
 });
 
 test('a chain of actors keeps the earlier ones inside', async () => {
-  const { answer } = await delegated();
-  const second = await exchange('secret', answer.access_token, {
-    actor_token: await access('secret', { resource, scope: 'tools:read' }),
-    actor_token_type: ACCESS_TOKEN,
+  const first = await exchange('delegate', await subjectFor('delegate'), {
+    resource: issuer,
     scope: 'tools:read',
+    may_act: clients.secret.clientId,
   });
+  const second = await exchange('secret', first.access_token, { resource });
   const { payload } = await verify(as, second.access_token);
   assert.equal(payload.sub, clients.orchestrator.clientId);
   // RFC 8693 section 4.1: the outermost is who acts now.
@@ -148,23 +186,21 @@ test('a chain of actors keeps the earlier ones inside', async () => {
 });
 
 test('a revoked subject token is not exchanged', async () => {
-  const subject = await access('orchestrator', { resource });
+  const subject = await subjectFor('delegate');
   await revoke(as, 'orchestrator', subject);
-  const actor = { actor_token: await access('delegate', { resource }), actor_token_type: ACCESS_TOKEN };
-  await assert.rejects(exchange('delegate', subject, actor), refused('invalid_request', 'invalid_grant'));
+  await assert.rejects(exchange('delegate', subject, await actor()), refused('invalid_request'));
 });
 
 test('suspending an actor in the chain ends what it was given', async () => {
-  const { answer } = await delegated();
-  assert.equal((await introspect(as, 'introspector', answer.access_token)).active, true);
+  const { access_token } = await exchange('delegate', await subjectFor('delegate'), {
+    resource: issuer,
+    may_act: clients.secret.clientId,
+  });
+  assert.equal((await introspect(as, 'introspector', access_token)).active, true);
   agentidp('agent', 'suspend', clients.delegate.clientId, '--org', 'acme');
   try {
-    assert.deepEqual(await introspect(as, 'introspector', answer.access_token), { active: false });
-    const actor = { actor_token: await access('secret', { resource }), actor_token_type: ACCESS_TOKEN };
-    await assert.rejects(
-      exchange('secret', answer.access_token, actor),
-      refused('invalid_request', 'invalid_grant'),
-    );
+    assert.deepEqual(await introspect(as, 'introspector', access_token), { active: false });
+    await assert.rejects(exchange('secret', access_token), refused('invalid_request'));
   } finally {
     agentidp('agent', 'reactivate', clients.delegate.clientId, '--org', 'acme');
   }
