@@ -100,6 +100,27 @@ need_node_modules() {
 
 need_wrk() { command -v wrk >/dev/null || apt_install wrk || missing "wrk"; }
 
+# llvm-profdata and llvm-cov that read what this compiler writes: its own, or the distribution's, of
+# which 19 is the first that reads the format of Rust 1.82 and later.
+need_llvm() {
+  local own found
+  own=$(rustc --print sysroot)/lib/rustlib
+  found=$(compgen -G "$own/*/bin/llvm-profdata" || { rustup component add llvm-tools >&2 && compgen -G "$own/*/bin/llvm-profdata"; } ||
+    distribution_llvm || { apt_install llvm-19 >&2 && distribution_llvm; } ||
+    missing "llvm-profdata and llvm-cov, of the toolchain (llvm-tools) or of LLVM 19 or newer") || return 1
+  export LLVM_PROFDATA=$found LLVM_COV=${found%/*}/llvm-cov
+  say "$LLVM_COV"
+}
+
+distribution_llvm() {
+  local tool version
+  for tool in $(printf '%s\n' /usr/lib/llvm-*/bin/llvm-profdata | sort -rV); do
+    version=$(cut -d/ -f4 <<<"$tool")
+    [ -x "$tool" ] && [ "${version#llvm-}" -ge 19 ] && say "$tool" && return 0
+  done
+  return 1
+}
+
 # A directory with initdb and postgres, version 15 or newer.
 postgres_bin() {
   local initdb directory version

@@ -72,6 +72,8 @@ error_codes! {
     /// The organization has issued as many tokens in this calendar month (UTC) as it may. Unlike a rate
     /// limit, it does not pass in a minute.
     QuotaExceeded = "quota_exceeded", 429, Some("quota_exceeded"), 1, "wait for the next month (UTC), or raise the organization's limit of tokens";
+    /// As many requests have come in the last minute as may: of the organization, or of the address.
+    RateLimited = "rate_limited", 429, Some("rate_limited"), 1, "wait as long as `Retry-After` says; an administrator may raise the organization's limit";
     /// There is one already, of that id or of that key.
     AlreadyExists = "already_exists", 409, None, 1, "use the one that is there, or choose another";
     /// What the decision was made on changed before it could be written.
@@ -108,6 +110,8 @@ error_codes! {
     DatabaseUnavailable = "database_unavailable", 503, Some("temporarily_unavailable"), 1, "check the database URL, its permissions and that it runs";
     /// The database is read-only, full or failing.
     DatabaseFailed = "database_failed", 503, Some("temporarily_unavailable"), 1, "check the disk's space and the permissions; nothing was changed";
+    /// The connection was lost while the database was committing: it was done, or it was not.
+    OutcomeUnknown = "outcome_unknown", 503, Some("temporarily_unavailable"), 1, "look whether it was done before you repeat it";
     /// The database is busy with another process.
     DatabaseBusy = "database_busy", 503, Some("temporarily_unavailable"), 1, "try again in a moment";
     /// All threads are busy and the queue is full.

@@ -7,6 +7,8 @@ mod answer;
 mod api;
 mod app;
 mod oauth;
+#[doc(hidden)]
+pub mod parsers;
 mod request;
 
 pub use app::App;

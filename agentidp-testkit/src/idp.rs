@@ -79,6 +79,12 @@ impl TestIdp {
         }
     }
 
+    /// A new instance in memory.
+    pub fn in_memory() -> TestIdp {
+        let store = agentidp_core::store::SqliteStore::open_in_memory().expect("a store");
+        TestIdp::over(Arc::new(store), None, Box::new(()))
+    }
+
     /// The file of its key-encryption key.
     pub fn kek_path(&self) -> PathBuf {
         self.home.path().join("kek.key")

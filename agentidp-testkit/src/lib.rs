@@ -2,6 +2,8 @@
 
 #[expect(clippy::expect_used, reason = "a test kit fails by panicking")]
 mod clock;
+#[expect(clippy::expect_used, reason = "a test kit fails by panicking")]
+mod corpus;
 #[cfg(feature = "store")]
 mod fault;
 #[cfg(feature = "store")]
@@ -16,6 +18,7 @@ mod rng;
 mod stored;
 
 pub use clock::TestClock;
+pub use corpus::{replay, seeds};
 #[cfg(feature = "store")]
 pub use fault::{Fault, FaultStore};
 #[cfg(feature = "store")]

@@ -13,6 +13,9 @@ use crate::output::{Fields, Output, printable};
 
 use super::OrgFlag;
 
+/// After how many entries it is told how far the verification is.
+const ENTRIES_BETWEEN_NOTES: u64 = 100_000;
+
 /// What is done with the audit trail.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -67,7 +70,14 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
             }
             Ok(())
         }
-        Verb::Verify(verify) => report(&verify.org.handle(&idp)?.verify_audit()?, output),
+        Verb::Verify(verify) => {
+            let mut progress = |done: u64| {
+                if done.is_multiple_of(ENTRIES_BETWEEN_NOTES) {
+                    output.note(&format!("{done} entries verified"));
+                }
+            };
+            report(&verify.org.handle(&idp)?.verify_audit_telling(&mut progress)?, output)
+        }
     }
 }
 

@@ -120,6 +120,7 @@ impl Sandbox {
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", binaries.display()))
             .env("HOME", self.path())
+            .envs(measured())
             .envs(&self.variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -135,6 +136,11 @@ impl Sandbox {
             exit: output.status.code().unwrap_or(-1),
         }
     }
+}
+
+/// Where a binary whose coverage is measured writes what it found; else it would do so where it runs.
+pub(crate) fn measured() -> Option<(&'static str, std::ffi::OsString)> {
+    std::env::var_os("LLVM_PROFILE_FILE").map(|path| ("LLVM_PROFILE_FILE", path))
 }
 
 /// An agent and its secret.

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::sandbox::{ISSUER, Sandbox};
+use crate::sandbox::{ISSUER, Sandbox, measured};
 
 /// Starts a worker, waits for its first tick, and ends it with `signal`.
 fn ended_by(signal: &str) {
@@ -13,6 +13,7 @@ fn ended_by(signal: &str) {
         .args(["--json", "-v", "worker", "run", "--interval", "1h"])
         .env_clear()
         .env("HOME", sandbox.path())
+        .envs(measured())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -59,6 +59,9 @@ pub const SLUG_CHARS_MAX: usize = 63;
 pub const SCOPES_MAX: usize = 64;
 /// Longest scope token, in characters.
 pub const SCOPE_CHARS_MAX: usize = 128;
+/// Longest text of all scopes of an agent or a request: with everything else as long as it may be, a
+/// token that allows them is no longer than [`TOKEN_BYTES_MAX`].
+pub const SCOPE_SET_CHARS_MAX: usize = 4096;
 /// Most audiences of an agent.
 pub const AUDIENCES_MAX: usize = 16;
 /// Most capabilities of an agent.
@@ -102,6 +105,14 @@ pub const TX_ATTEMPTS_MAX: u32 = 5;
 pub const POSTGRES_CONNECTIONS_MAX: u32 = 32;
 /// Most clients whose decision is kept warm.
 pub const CLIENT_CACHE_MAX: usize = 20_000;
+/// Longest key of a request that is to be done once, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// For how long the answer to such a request is kept.
+pub const IDEMPOTENCY_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Most such requests of an organization that are remembered at once.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 10_000;
+/// Longest answer that is kept, in bytes.
+pub const IDEMPOTENCY_ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Threads on which an asynchronous host's verbs run. They mostly wait for a commit that they share.
 pub const ASYNC_THREADS: usize = 64;
 /// Verbs of an asynchronous host that wait for a thread before the next is refused.

@@ -60,6 +60,25 @@ impl OrgHandle {
 
     /// Suspends an agent: it gets no tokens, and those it has end. One that is suspended stays so.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// org.suspend_agent(&agent.id)?;
+    /// assert!(idp.token(&request).is_err());
+    /// org.reactivate_agent(&agent.id)?;
+    /// // New tokens are had by the same secret; those from before stay void.
+    /// idp.token(&request)?;
+    /// assert!(idp.on_behalf_of(&token).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AgentError::Decommissioned`] when it is; [`AgentError::NotFound`].
     pub fn suspend_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
@@ -79,6 +98,20 @@ impl OrgHandle {
     /// private keys held for it are destroyed, and it counts among the organization's agents no more.
     /// Its id stays its own. One that is decommissioned stays so.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::AgentStatus;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// let gone = org.decommission_agent(&agent.id)?;
+    /// assert_eq!(gone.status, AgentStatus::Decommissioned);
+    /// assert!(org.reactivate_agent(&agent.id).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AgentError::NotFound`] when this organization has none by that id.
     pub fn decommission_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
@@ -87,6 +120,22 @@ impl OrgHandle {
 
     /// Replaces the key that is held for an agent. The old one is published for `overlap` more, at
     /// most 90 days, and signs no more.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// use std::time::Duration;
+    /// let old = &org.agent_keys(&agent.id)?[0];
+    /// let new = org.rotate_agent_keys(&agent.id, Duration::from_secs(24 * 3600))?;
+    /// assert_ne!(new.kid, old.kid);
+    /// // Both are published for a day.
+    /// assert_eq!(org.agent_keys(&agent.id)?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AgentError`] when the agent is not active or has too many keys published already.
@@ -100,6 +149,20 @@ impl OrgHandle {
 
     /// Registers a public key, as a JWK or as PEM, whose private half the agent holds. It goes by its
     /// thumbprint (RFC 7638), whatever name the JWK gives it.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::Custody;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    /// let key = org.add_agent_key(&agent.id, key)?;
+    /// assert_eq!(key.custody, Custody::HeldByAgent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AgentError::Key`] when it is no public signature key that we accept; [`AgentError`] when the

@@ -11,6 +11,24 @@ use super::OrgHandle;
 impl OrgHandle {
     /// Lets an agent prove itself by a key whose private half it holds, instead of by a secret.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::NewCredential;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// let key = NewCredential::public_key(
+    ///     "-----BEGIN PUBLIC KEY-----\n\
+    ///      MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n\
+    ///      -----END PUBLIC KEY-----\n",
+    /// );
+    /// let credential = org.add_public_key(&agent.id, key)?;
+    /// assert_eq!(credential.kid.as_deref(), Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CredentialError::Key`] when it is no public signature key that we accept;
     /// [`CredentialError`] when the agent is not active, has the key already, or has too many.
@@ -30,7 +48,35 @@ impl OrgHandle {
         ops::credentials::get(&self.acting(), id)
     }
 
+    /// Checks that a credential is that agent's, for a caller that may change credentials: where both
+    /// are named, they must belong together.
+    ///
+    /// # Errors
+    /// [`CredentialError::NotFound`] when this organization's agent has none by that id.
+    pub fn check_credential(
+        &self,
+        agent: &AgentId,
+        id: &CredentialId,
+    ) -> Result<(), CredentialError> {
+        ops::credential_changes::check(&self.acting(), agent, id)
+    }
+
     /// A page of an agent's credentials, the oldest first, without their secrets.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::PageRequest;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let page = org.list_credentials(&agent.id, &PageRequest::first())?;
+    /// assert_eq!(page.items[0], *credential.credential());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`CredentialError`] when there is no such agent or the cursor is not one.
@@ -77,6 +123,23 @@ impl OrgHandle {
     ///
     /// Asking twice is answered twice: a credential that is revoked stays so, and nothing is written
     /// (with [`RevokeTokens::Yes`], the tokens that were issued since end).
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::RevokeTokens;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// org.revoke_credential(&credential.credential().id, RevokeTokens::Yes)?;
+    /// assert!(idp.token(&request).is_err());
+    /// assert!(idp.on_behalf_of(&token).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`CredentialError::NotFound`] when this organization has none by that id.

@@ -6,7 +6,7 @@ use crate::base::{InstanceId, OrgId};
 use crate::did::root_did;
 use crate::jose::Jwks;
 use crate::model::{
-    Caller, Invalid, Issuer, NewOrg, Org, PresentedToken, TokenRequest, TokenResponse,
+    Caller, Invalid, Issuer, NewOrg, Org, PresentedToken, RateLimited, TokenRequest, TokenResponse,
 };
 use crate::oidc::Verifier;
 use crate::ops::init::Choice;
@@ -181,6 +181,38 @@ impl Idp {
     /// [`TokenError`] when the instance's keys are incomplete.
     pub fn dpop_nonce(&self) -> Result<String, TokenError> {
         Ok(ops::dpop::nonce(&self.context, self.context.now())?)
+    }
+
+    /// Lets the host decide how often organizations may ask: `limit` is told the organization and its
+    /// [`rate_limit_per_minute`](Org::rate_limit_per_minute) once a client or a bearer has proven to be
+    /// of it, and before anything is signed or written for it. The library itself counts nothing: it
+    /// does not know how many processes there are.
+    ///
+    /// It holds for this handle and for all others to what was opened; the first one given stays.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{ErrorCode, RateLimited, RateScope};
+    /// use std::time::Duration;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.create_org(NewOrg::new("acme"))?;
+    /// # let agent = idp.org(&org.id).register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = idp.org(&org.id).issue_credential(&agent.id, NewCredential::default())?;
+    /// idp.limit_rate(|_organization, per_minute_max| {
+    ///     let retry_after = Duration::from_secs(1);
+    ///     Err(RateLimited { scope: RateScope::Organization, per_minute_max, retry_after })
+    /// });
+    /// let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// assert_eq!(idp.token(&request).unwrap_err().code(), ErrorCode::RateLimited);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn limit_rate(
+        &self,
+        limit: impl Fn(&OrgId, i64) -> Result<(), RateLimited> + Send + Sync + 'static,
+    ) {
+        self.context.limit_rate(Box::new(limit));
     }
 
     /// A verifier of this instance's tokens, by the keys of this moment. Ask for it anew for each

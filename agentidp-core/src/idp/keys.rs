@@ -10,6 +10,17 @@ impl Idp {
     /// All keys of the instance, the oldest first: those for tokens, for documents, and for the audit
     /// log. Those that are gone are in the trail of the `system` organization.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::KeyPurpose;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let keys = idp.keys()?;
+    /// assert!(KeyPurpose::ALL.iter().all(|purpose| keys.iter().any(|key| key.purpose == *purpose)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SigningKeyError`] when the caller may not manage keys.
     pub fn keys(&self) -> Result<Vec<SigningKey>, SigningKeyError> {
@@ -47,6 +58,21 @@ impl Idp {
     /// Where the key signed, its successor takes over in the same transaction, even if it was published
     /// just now: those who verify refuse its tokens until they fetch the key set anew. The alternative
     /// would be to issue none.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::{KeyPurpose, KeyState};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let key = idp.keys()?.into_iter().find(|key| key.purpose == KeyPurpose::Token);
+    /// let kid = key.map(|key| key.kid).unwrap_or_default();
+    /// let revoked = idp.revoke_key(&kid)?;
+    /// assert_eq!(revoked.key.state, KeyState::Revoked);
+    /// assert!(revoked.successor.is_some_and(|key| key.state == KeyState::Current));
+    /// assert!(!idp.jwks().to_json().contains(&kid));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SigningKeyError`] when there is no such key, it is that of the audit log, or the caller may not

@@ -36,6 +36,19 @@ impl OrgHandle {
 
     /// Registers an agent. Its DID and the keys that are held for it are made with it.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// use agentidp_core::NewAgent;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let agent = NewAgent::new("invoice-bot").scope("tools:read").audience("https://api.example.com");
+    /// let agent = org.register_agent(agent.owner("finance@acme.example"))?;
+    /// assert_eq!(agent.did, format!("did:web:idp.example.com:agents:{}", agent.id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AgentError`] when a value breaks a rule or the organization may not have one more agent.
     pub fn register_agent(&self, agent: NewAgent) -> Result<Agent, AgentError> {
@@ -52,6 +65,22 @@ impl OrgHandle {
 
     /// Issues a client secret for an agent. It is shown in the answer and never again.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::NewCredential;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// use std::time::Duration;
+    /// let quarter = NewCredential::default().expires_in(Duration::from_secs(90 * 24 * 3600));
+    /// let credential = org.issue_credential(&agent.id, quarter)?;
+    /// // The only time that it can be seen.
+    /// assert!(credential.secret().starts_with("aidp_"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CredentialError`] when there is no such agent or it may not have one more.
     pub fn issue_credential(
@@ -64,6 +93,20 @@ impl OrgHandle {
 
     /// A page of the audit trail, in its order.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::PageRequest;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// let page = org.audit(&PageRequest::first())?;
+    /// let events: Vec<_> = page.items.iter().map(|entry| entry.event_type.as_str()).collect();
+    /// assert_eq!(events, ["org.created", "agent.created"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AuditError`] when there is no such organization or the cursor is not one.
     pub fn audit(&self, page: &PageRequest) -> Result<Page<StoredEntry>, AuditError> {
@@ -72,10 +115,34 @@ impl OrgHandle {
 
     /// Verifies the audit trail against itself: every hash, every link, every number, the head.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// let report = org.verify_audit()?;
+    /// assert_eq!((report.valid, report.size), (true, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AuditError`] when it cannot be read. That it is broken is an answer, not an error.
     pub fn verify_audit(&self) -> Result<ChainReport, AuditError> {
-        ops::audit::verify(&self.acting())
+        ops::audit::verify(&self.acting(), &mut |_| {})
+    }
+
+    /// As [`verify_audit`](Self::verify_audit); `progress` is told every thousand entries how many are
+    /// done, since a long trail takes a while.
+    ///
+    /// # Errors
+    /// As [`verify_audit`](Self::verify_audit).
+    pub fn verify_audit_telling(
+        &self,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<ChainReport, AuditError> {
+        ops::audit::verify(&self.acting(), progress)
     }
 
     /// The key by which this organization's log is verified (C2SP signed note).

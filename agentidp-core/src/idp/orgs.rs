@@ -62,6 +62,24 @@ impl OrgHandle {
     /// again. The operator still sees everything in it and may change it, but for adding agents.
     /// Suspending it twice is suspending it once.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// org.suspend()?;
+    /// assert!(idp.token(&request).is_err());
+    /// org.activate()?;
+    /// idp.token(&request)?;
+    /// assert!(idp.on_behalf_of(&token).is_err(), "what was issued before stays void");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`OrgError::Stays`] when it is the `system` organization or deleted.
     pub fn suspend(&self) -> Result<Org, OrgError> {
@@ -84,6 +102,21 @@ impl OrgHandle {
     ///
     /// The data keys are overwritten where they lie. Backups keep theirs, PostgreSQL until its next
     /// vacuum, and SQLite's write-ahead log until it is written anew.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::OrgStatus;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// assert_eq!(org.footprint()?.agents, 1);
+    /// assert_eq!(org.delete()?.status, OrgStatus::Deleted);
+    /// assert!(org.verify_audit()?.valid);
+    /// assert!(idp.create_org(NewOrg::new("acme")).is_err(), "the slug stays taken");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError::Stays`] when it is the `system` organization.
@@ -124,6 +157,19 @@ impl OrgHandle {
     }
 
     /// Gives a member another role.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::Role;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// org.add_member(&agent.id, Role::Member)?;
+    /// assert_eq!(org.set_member_role(&agent.id, Role::Admin)?.role, Role::Admin);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError::Member`] when it is the last owner, or would raise itself;

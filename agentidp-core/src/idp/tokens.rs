@@ -61,6 +61,21 @@ impl Idp {
     /// What an access token with the scope `openid` tells about its agent, for whatever resource it is
     /// meant (OpenID Connect Core section 5.3). Its `sub` is that of the ID token.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # use agentidp_core::{NewAgent, NewCredential, TokenRequest};
+    /// let agent = org.register_agent(NewAgent::new("bot").scope("openid"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request.scope("openid"))?;
+    /// assert_eq!(idp.agent_info(&token.access_token)?.agent_name, "bot");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AccessError`] when the token is not an access token of ours, its agent is not active, or it
     /// lacks the scope.
@@ -74,6 +89,21 @@ impl Idp {
 
 impl OrgHandle {
     /// How much of this month's quota of tokens the organization has used.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// idp.token(&request)?;
+    /// let usage = org.usage()?;
+    /// assert_eq!((usage.issued, usage.limit), (1, 10_000));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TokenError::NotFound`] when there is no such organization.
@@ -91,6 +121,24 @@ impl OrgHandle {
 
     /// Ends the organization's token of that name, such as the audit trail has it. Tells whether it
     /// could still have been used.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{Jti, PageRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// idp.token(&request)?;
+    /// let trail = org.audit(&PageRequest::first())?.items;
+    /// let issued = trail.iter().find(|entry| entry.event_type == "token.issued");
+    /// let jti = issued.and_then(|entry| entry.target.as_deref()).unwrap_or_default();
+    /// assert!(org.revoke_jti(&Jti::parse(jti)?)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`revoke_token`](Self::revoke_token), and when no token of ours has such a name.

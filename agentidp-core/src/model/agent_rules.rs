@@ -119,6 +119,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn instance_administration_is_for_agents_of_the_system_organization() {
+        let asked = ["admin:orgs".to_owned(), "tools:read".to_owned()];
+        let of_system = scopes(&asked, &OrgId::system()).unwrap();
+        assert_eq!(of_system.to_string(), "admin:orgs tools:read");
+        let other = OrgId::parse("01900000-0000-7000-8000-000000000001").unwrap();
+        assert_eq!(scopes(&asked, &other).unwrap_err().code(), ErrorCode::InvalidScope);
+        assert!(scopes(&asked[1..], &other).is_ok());
+    }
+
+    #[test]
     fn a_url_is_https_or_of_this_machine() {
         for good in ["https://bot.example.com/a2a", "http://localhost:8080/", "https://[::1]/"] {
             assert_eq!(url(good), Ok(()), "{good}");

@@ -235,6 +235,8 @@ pub struct Standing {
     pub tokens_not_before: Timestamp,
     /// Whether the token that was asked about was revoked by itself.
     pub token_revoked: bool,
+    /// Most requests that its organization sends in a minute.
+    pub per_minute_max: i64,
 }
 
 impl Standing {
@@ -295,6 +297,7 @@ mod tests {
         role: None,
         tokens_not_before: Timestamp::from_micros(ISSUED - 1),
         token_revoked: false,
+        per_minute_max: 60,
     };
     /// When the tokens of these tests were issued.
     const ISSUED: i64 = 1_795_316_400_000_123;
@@ -317,6 +320,7 @@ mod tests {
     fn a_scope_reaches_its_own_organization_alone() {
         let bot = agent("1", "agents:read");
         assert_eq!(permit(&bot, Some(ACTIVE), &org("1"), Action::SeeAgents), Ok(()));
+        assert_eq!(permit(&bot, Some(ACTIVE), &org("1"), Action::SeeOrg), Ok(()));
         let missing = Err(Denied::ScopeMissing("agents:write"));
         assert_eq!(permit(&bot, Some(ACTIVE), &org("1"), Action::ChangeAgents), missing);
         for action in Action::ALL {

@@ -53,6 +53,8 @@ pub struct TokenTerms {
     pub agent_life_seconds_max: Option<i64>,
     /// Most tokens that the organization issues in a calendar month.
     pub per_month_max: i64,
+    /// Most requests that the organization sends in a minute.
+    pub per_minute_max: i64,
 }
 
 impl TokenTerms {

@@ -355,6 +355,20 @@ mod tests {
     }
 
     #[test]
+    fn a_credential_lives_for_a_second_at_least_or_for_good() {
+        let now = Timestamp::from_seconds(100);
+        let expiry = |life: Option<Duration>| expiry_of(life, now);
+        assert_eq!(expiry(None), Ok(None));
+        let second = Duration::from_secs(1);
+        assert_eq!(expiry(Some(second)), Ok(Some(Timestamp::from_seconds(101))));
+        for short in [Duration::ZERO, second - Duration::from_micros(1)] {
+            assert_eq!(expiry(Some(short)).unwrap_err().field(), "expiresIn");
+        }
+        let forever = expiry(Some(Duration::MAX)).unwrap();
+        assert_eq!(forever, Some(Timestamp::MAX));
+    }
+
+    #[test]
     fn a_rotated_secret_ends_with_the_overlap_or_before_and_the_next_lives_as_long() {
         let rotation = |expires_at, overlap, now| {
             let overlap = Duration::from_secs(overlap);
@@ -369,6 +383,8 @@ mod tests {
         assert_eq!(rotation(Some(210), 60, 200), Some((210, Some(310))));
         assert_eq!(rotation(Some(200), 60, 200), None);
         assert_eq!(rotation(Some(200), 60, 199), Some((200, Some(299))));
+        // A life that the clock of another machine made negative is a second.
+        assert_eq!(rotation(Some(90), 60, 80), Some((90, Some(81))));
         let mut revoked = credential(None);
         revoked.status = CredentialStatus::Revoked;
         assert_eq!(revoked.rotation(Duration::ZERO, Timestamp::from_seconds(0)), None);

@@ -135,6 +135,9 @@ mod tests {
             "https://idp.example.com:443",
             "https://idp.example.com?x",
             "https://idp.example.com#x",
+            // These two are in normal form, and nothing else is wrong with them.
+            "https://idp.example.com/?x",
+            "https://idp.example.com/#x",
             "https://user@idp.example.com",
             "https://idp.example.com/a//b",
             "https://idp.example.com/a%2fb",

@@ -15,6 +15,7 @@ mod client_auth;
 mod credential;
 mod exchange;
 mod health;
+mod idempotency;
 mod introspection;
 mod invalid;
 mod issuer;
@@ -24,6 +25,7 @@ mod member;
 mod org;
 mod org_changes;
 mod presented;
+mod rate;
 mod refusal;
 mod scope;
 mod signing_key;
@@ -50,6 +52,7 @@ pub use exchange::TokenExchange;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use exchange::{Exchange, StandingToken};
 pub use health::{HealthCheck, HealthStatus};
+pub use idempotency::IdempotencyKey;
 pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use introspection::{Asker, AskingAgent, Subject};
@@ -64,6 +67,9 @@ pub use org::{NewOrg, Org, OrgFootprint, OrgStatus, PlanTier, Slug};
 pub(crate) use org_changes::OrgTransition;
 pub use org_changes::{OrgChanges, OrgStays};
 pub use presented::{DpopProof, PresentedToken};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use rate::RateLimit;
+pub use rate::{RateLimited, RateScope};
 pub use refusal::Refusal;
 pub use scope::{ScopeSet, ScopeToken};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -42,8 +42,8 @@ impl ScopeSet {
     /// # Errors
     /// [`Invalid`] when one is malformed or there are too many.
     pub fn parse(text: &str) -> Result<ScopeSet, Invalid> {
-        if text.len() > limits::SCOPES_MAX * (limits::SCOPE_CHARS_MAX + 1) {
-            return Err(invalid("too many scopes"));
+        if text.len() > limits::SCOPE_SET_CHARS_MAX {
+            return Err(too_many());
         }
         if text.is_empty() { Ok(ScopeSet::default()) } else { Self::of(text.split(' ')) }
     }
@@ -53,14 +53,17 @@ impl ScopeSet {
     /// # Errors
     /// [`Invalid`] when one is malformed or there are too many.
     pub fn of<'a>(scopes: impl IntoIterator<Item = &'a str>) -> Result<ScopeSet, Invalid> {
-        let mut set = ScopeSet::default();
+        let (mut set, mut chars) = (ScopeSet::default(), 0);
         for text in scopes {
             let scope = ScopeToken::parse(text)?;
-            if !set.0.contains(&scope) {
-                set.0.push(scope);
+            if set.0.contains(&scope) {
+                continue;
             }
-            if set.0.len() > limits::SCOPES_MAX {
-                return Err(invalid("too many scopes"));
+            // With the space before it, where there is one.
+            chars += scope.0.len() + usize::from(!set.is_empty());
+            set.0.push(scope);
+            if set.0.len() > limits::SCOPES_MAX || chars > limits::SCOPE_SET_CHARS_MAX {
+                return Err(too_many());
             }
         }
         Ok(set)
@@ -100,6 +103,10 @@ impl fmt::Display for ScopeSet {
     }
 }
 
+fn too_many() -> Invalid {
+    invalid("more than 64 scopes, or than 4096 characters of them, are too many")
+}
+
 fn invalid(reason: &str) -> Invalid {
     Invalid::new("scope", reason).coded(ErrorCode::InvalidScope)
 }
@@ -113,6 +120,23 @@ mod tests {
         let set = ScopeSet::parse("b a b c:d").unwrap();
         assert_eq!(set.to_string(), "b a c:d");
         assert!(ScopeSet::parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn scopes_have_a_number_and_a_length_together() {
+        let parsed = |text: &str| ScopeSet::parse(text).map(|set| set.to_string().len());
+        let scopes = |number: usize, length: usize| {
+            let scope = |n: usize| format!("{n:0length$}");
+            (0..number).map(scope).collect::<Vec<_>>()
+        };
+        assert_eq!(parsed(&scopes(64, 63).join(" ")), Ok(64 * 64 - 1));
+        assert!(parsed(&scopes(65, 10).join(" ")).is_err());
+        let full = scopes(32, 127).join(" ");
+        assert_eq!(parsed(&full), Ok(limits::SCOPE_SET_CHARS_MAX - 1));
+        assert!(parsed(&format!("{full} x")).is_err());
+        let listed = scopes(33, 127);
+        assert!(ScopeSet::of(listed[..32].iter().map(String::as_str)).is_ok());
+        assert!(ScopeSet::of(listed.iter().map(String::as_str)).is_err());
     }
 
     #[test]

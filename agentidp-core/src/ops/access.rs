@@ -19,8 +19,10 @@ pub(crate) fn admit(context: &Context, token: &PresentedToken) -> Result<ActingA
     let agent = bearer(&claims)?;
     let home = Scope::Org(agent.organization_id.clone());
     let standing = context.store.read(&home, |tx| standing(tx, &agent))?;
+    let per_minute_max = standing.map(|standing| standing.per_minute_max);
     permit(&agent, standing, &agent.organization_id, Action::SeeOrg)
         .map_err(|_| AccessError::NotActive)?;
+    context.count(&agent.organization_id, per_minute_max.unwrap_or_default())?;
     Ok(agent)
 }
 

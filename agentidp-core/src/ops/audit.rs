@@ -32,12 +32,16 @@ pub(crate) fn list(
     Ok(Page { items: entries.collect::<Result<_, _>>()?, next_cursor })
 }
 
-/// Verifies the whole trail against itself and its head.
-pub(crate) fn verify(acting: &Acting<'_>) -> Result<ChainReport, AuditError> {
+/// Verifies the whole trail against itself and its head. `progress` is told now and then how many
+/// entries are done.
+pub(crate) fn verify(
+    acting: &Acting<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<ChainReport, AuditError> {
     let Acting { context, organization, .. } = *acting;
     acting.ask::<AuditError>(Action::SeeAudit)?;
     context.store.settle()?;
-    Ok(verify_numbered(&*context.store, &context.issuer, organization)?.0)
+    Ok(verify_numbered(&*context.store, &context.issuer, organization, progress)?.0)
 }
 
 /// Verifies the entries that have their numbers, and tells when the last of them was written.
@@ -45,6 +49,7 @@ pub(super) fn verify_numbered(
     store: &dyn Store,
     issuer: &Issuer,
     organization: &OrgId,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<(ChainReport, Option<Timestamp>), AuditError> {
     let scope = Scope::Org(organization.clone());
     let origin = log_origin(issuer, organization);
@@ -53,7 +58,7 @@ pub(super) fn verify_numbered(
         orgs::get(tx)?.ok_or(AuditError::NotFound)?;
         // A head that is missing or cannot be read is a finding, not an error.
         let head = audit::head(tx)?;
-        let newest = push_all(tx, &mut verifier)?;
+        let newest = push_all(tx, &mut verifier, progress)?;
         let head = head.and_then(|head| Some((head.frontier().ok()?, head.hash)));
         let head = head.as_ref().map(|(frontier, hash)| (frontier.size(), &**hash, frontier));
         Ok((verifier.finish(head), newest))
@@ -64,8 +69,9 @@ pub(super) fn verify_numbered(
 fn push_all(
     tx: &mut dyn Tx,
     verifier: &mut ChainVerifier,
+    progress: &mut dyn FnMut(u64),
 ) -> Result<Option<Timestamp>, StoreError> {
-    let (mut from, mut newest) = (0, None);
+    let (mut from, mut newest, mut done) = (0, None, 0);
     loop {
         let rows = audit::rows_from(tx, from, ROWS_AT_ONCE)?;
         let Some(last) = rows.last() else { return Ok(newest) };
@@ -74,6 +80,8 @@ fn push_all(
         for row in &rows {
             verifier.push(row.seq, &row.event_id, &row.entry, &row.previous_hash, &row.hash);
         }
+        done += rows.len() as u64;
+        progress(done);
     }
 }
 

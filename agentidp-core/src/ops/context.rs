@@ -1,11 +1,11 @@
 //! What every verb needs at hand.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::base::{Clock, EventId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider};
-use crate::model::{Issuer, KeyPolicy};
+use crate::model::{Issuer, KeyPolicy, RateLimit, RateLimited};
 use crate::store::{Scope, Store, StoreError, signing_keys};
 
 use super::clients::Clients;
@@ -30,6 +30,7 @@ pub(crate) struct Context {
     pub(super) refusals: RefusalLimit,
     pub(super) quotas: Quotas,
     pub(super) proofs_seen: ProofsSeen,
+    rate_limit: OnceLock<Box<RateLimit>>,
     signing: RwLock<Arc<SigningKeys>>,
     /// When it was last asked whether the keys changed, in microseconds.
     signing_asked_at: AtomicI64,
@@ -66,6 +67,7 @@ impl Context {
             refusals: RefusalLimit::default(),
             quotas: Quotas::default(),
             proofs_seen: ProofsSeen::default(),
+            rate_limit: OnceLock::new(),
             signing: RwLock::new(Arc::new(signing)),
             signing_asked_at: AtomicI64::new(asked_at),
             signing_asking: Mutex::default(),
@@ -78,6 +80,16 @@ impl Context {
 
     pub(super) fn event_id(&self) -> Result<EventId, Fault> {
         Ok(EventId::generate(&*self.clock, &*self.rng)?)
+    }
+
+    /// Lets `limit` decide who may send one more request. The first one given stays.
+    pub(crate) fn limit_rate(&self, limit: Box<RateLimit>) {
+        let _ = self.rate_limit.set(limit);
+    }
+
+    /// One more request of an organization, which has proven to be its own.
+    pub(super) fn count(&self, of: &OrgId, per_minute_max: i64) -> Result<(), RateLimited> {
+        self.rate_limit.get().map_or(Ok(()), |limit| limit(of, per_minute_max))
     }
 
     /// The instance's keys, as they were last read.

@@ -7,7 +7,9 @@ use crate::crypto::{Alg, CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
 use crate::import::LineRefused;
 use crate::jose::{JwkError, VerifyError};
-use crate::model::{ChangeRefused, Denied, Invalid, KeyRefusal, MemberStays, OrgStays, Refusal};
+use crate::model::{
+    ChangeRefused, Denied, Invalid, KeyRefusal, MemberStays, OrgStays, RateLimited, Refusal,
+};
 use crate::store::StoreError;
 
 use super::import::ImportReport;
@@ -139,6 +141,14 @@ pub enum OrgError {
     /// The organization stays as it is.
     #[error(transparent)]
     Stays(#[from] OrgStays),
+    /// The organization is not at the version that the caller expects.
+    #[error("the organization is at version {found} and no longer at {expected}")]
+    VersionConflict {
+        /// The version that the caller read.
+        expected: i64,
+        /// The version that it has.
+        found: i64,
+    },
     /// No such agent in the organization.
     #[error("there is no such agent in this organization")]
     AgentNotFound,
@@ -288,6 +298,9 @@ pub enum TokenError {
         /// The month; at its [end](Month::end) there are tokens again.
         month: Month,
     },
+    /// The organization sends more requests than it may.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// A value breaks a rule.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -414,6 +427,9 @@ pub enum AccessError {
     /// The proof lacks a recent nonce of ours.
     #[error("the proof of the key lacks a recent nonce")]
     NonceMissing,
+    /// The organization of its agent sends more requests than it may.
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// A failure below.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -482,6 +498,7 @@ impl OrgError {
                 ErrorCode::NotFound
             }
             OrgError::Stays(stays) => stays.code(),
+            OrgError::VersionConflict { .. } => ErrorCode::Conflict,
             OrgError::AgentNotActive => ErrorCode::NotActive,
             OrgError::Member(stays) => stays.code(),
             OrgError::Cursor(_) => ErrorCode::InvalidInput,
@@ -552,6 +569,7 @@ impl TokenError {
         match self {
             TokenError::Refused(refused) => refused.code(),
             TokenError::QuotaExceeded { .. } => ErrorCode::QuotaExceeded,
+            TokenError::RateLimited(limited) => limited.code(),
             TokenError::Invalid(invalid) => invalid.code(),
             TokenError::NotFound => ErrorCode::NotFound,
             TokenError::Denied(denied) => denied.code(),
@@ -568,6 +586,7 @@ impl AccessError {
             AccessError::ScopeMissing(_) => ErrorCode::InsufficientScope,
             AccessError::Proof(_) | AccessError::ProofUsed => ErrorCode::InvalidDpopProof,
             AccessError::NonceMissing => ErrorCode::UseDpopNonce,
+            AccessError::RateLimited(limited) => limited.code(),
             AccessError::Fault(fault) => fault.code(),
         }
     }

@@ -82,9 +82,10 @@ pub(crate) fn agent_info(
     let bearer = access::bearer(&claims)?;
     let home = Scope::Org(bearer.organization_id.clone());
     let agent = context.store.read::<_, AccessError>(&home, |tx| {
-        if !exchange::stands(tx, &bearer)? {
-            return Err(AccessError::NotActive);
-        }
+        let standing = access::standing(tx, &bearer)?;
+        let standing = standing.filter(|standing| standing.admits(&bearer.jti));
+        let standing = standing.ok_or(AccessError::NotActive)?;
+        context.count(&bearer.organization_id, standing.per_minute_max)?;
         agents::get(tx, &bearer.agent_id)?.ok_or(AccessError::NotActive)
     })?;
     if !bearer.scopes.contains(OPENID) {
@@ -185,6 +186,7 @@ fn authenticated(
     let proven = presented.prove(context, client.as_deref(), now);
     let refusal = match (&client, proven) {
         (Some(client), Ok(proven)) => {
+            context.count(&client.organization_id, client.terms.per_minute_max)?;
             let scope = Scope::Org(client.organization_id.clone());
             let used = proven.assertion.as_ref();
             // A secret may be used again, and leaves no trace.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::base::{Jti, Timestamp, limits};
 use crate::model::{Action, Asker, Caller, Invalid, RevocationRequest};
-use crate::store::{Scope, StoreError, Tx, instance, orgs, tokens};
+use crate::store::{instance, orgs, tokens};
 
 use super::acting::Acting;
 use super::context::Context;
 use super::error::{Fault, TokenError};
 use super::introspection::{OwnToken, asker, own_token};
 use super::journal::Event;
+use super::tick::in_batches;
 
 /// The type of the event.
 const REVOKED: &str = "token.revoked";
@@ -116,22 +117,4 @@ pub(crate) fn purge(context: &Context, now: Timestamp) -> Result<u64, Fault> {
 /// Forgets assertions and proofs that were used and that nobody accepts any more.
 pub(crate) fn purge_uses(context: &Context, now: Timestamp) -> Result<(), Fault> {
     in_batches(context, "purge uses", |tx| instance::forget_expired_uses(tx, now)).map(|_| ())
-}
-
-/// Forgets batch by batch, so that nobody waits long; tells how much.
-fn in_batches(
-    context: &Context,
-    name: &'static str,
-    mut forget: impl FnMut(&mut dyn Tx) -> Result<u64, StoreError>,
-) -> Result<u64, Fault> {
-    let mut forgotten = 0;
-    for _ in 0..limits::PURGE_BATCHES_MAX {
-        let batch =
-            context.store.write::<_, StoreError>(name, &Scope::Instance, |tx| forget(tx))?;
-        forgotten += batch;
-        if batch < limits::PURGE_BATCH_MAX {
-            break;
-        }
-    }
-    Ok(forgotten)
 }

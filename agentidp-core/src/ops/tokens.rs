@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::audit::log_origin;
-use crate::base::{Jti, Month, OrgId, Timestamp};
+use crate::base::{EventId, Jti, Month, OrgId, Timestamp};
 use crate::crypto::Alg;
 use crate::model::{
     ActingAgent, Client, Grant, ProvenBy, Refusal, ScopeSet, TokenRequest, TokenResponse, decide,
 };
 use crate::oidc::{AccessTokenClaims, IdTokenClaims, SingleUse, at_hash, bound_to};
 use crate::store::credentials::{self, Basis};
-use crate::store::{Scope, StoreError, audit, usage};
+use crate::store::{Scope, StoreError, Tx, audit, usage};
 
 use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
@@ -40,6 +40,7 @@ pub(crate) fn issue(
     let id = presented.client();
     let cached = id.as_ref().and_then(|id| context.clients.cached(id));
     let mut fresh = cached.is_none();
+    let mut counted = false;
     let mut client = match cached {
         Some(client) => Some(client),
         None => clients::read(context, id.as_ref())?,
@@ -47,6 +48,13 @@ pub(crate) fn issue(
     for _ in 0..ATTEMPTS_MAX {
         let now = context.now();
         let decided = decided(context, client.as_deref(), &presented, request, now)?;
+        // A stranger takes nothing of what an organization may send, and a client pays before the work.
+        let known =
+            decided.as_ref().map_or_else(|(refusal, _)| refusal.is_authenticated(), |_| true);
+        if let Some(client) = client.as_deref().filter(|_| known && !counted) {
+            context.count(&client.organization_id, client.terms.per_minute_max)?;
+            counted = true;
+        }
         match (decided, &client) {
             (Ok(decided), Some(client)) => match grant_token(context, client, &decided, now)? {
                 Recorded::Yes(response) => return Ok(response),
@@ -156,34 +164,11 @@ fn grant_token(
         .token_issued_subscribed
         .then(|| event.payload(&client.organization_id, now))
         .transpose()?;
-    let scope = Scope::Org(client.organization_id.clone());
     let to_count = place.is_none().then_some((Month::of(now), client.terms.per_month_max));
-    let uses = decided.uses.clone();
-    let handed_in = handed_in(client, grant);
-    let recorded = context.store.write_owned("issue token", &scope, move |tx| {
-        for used in &uses {
-            if !use_once(tx, Some(used))? {
-                return Err(NotRecorded::Used);
-            }
-        }
-        if let Some(subject) = &handed_in
-            && !exchange::stands(tx, subject)?
-        {
-            return Err(NotRecorded::Stale);
-        }
-        if !credentials::issue_token(tx, &event_id, &entry, &basis)? {
-            return Err(NotRecorded::Stale);
-        }
-        if let Some((month, limit)) = to_count
-            && !usage::add(tx, month, 1, limit)?
-        {
-            return Err(NotRecorded::QuotaExceeded);
-        }
-        if let Some(payload) = &delivery {
-            audit::enqueue(tx, &event_id, ISSUED, payload, now.as_micros())?;
-        }
-        Ok(())
-    });
+    let (uses, handed_in) = (decided.uses.clone(), handed_in(client, grant));
+    let recording = Recording { event_id, entry, basis, delivery, to_count, uses, handed_in, now };
+    let scope = Scope::Org(client.organization_id.clone());
+    let recorded = context.store.write_owned("issue token", &scope, move |tx| recording.write(tx));
     // A token that may have been recorded has its place for good.
     if let (Ok(()) | Err(NotRecorded::Store(StoreError::OutcomeUnknown(_))), Some(place)) =
         (&recorded, place)
@@ -200,6 +185,45 @@ fn grant_token(
         Err(NotRecorded::QuotaExceeded) => Err(quota::refused(context, client, now)?),
         Err(NotRecorded::Store(error)) => Err(error.into()),
         Err(NotRecorded::Fault(error)) => Err(error.into()),
+    }
+}
+
+/// All that the issuing of a token writes.
+struct Recording {
+    event_id: EventId,
+    entry: String,
+    basis: Basis,
+    delivery: Option<String>,
+    to_count: Option<(Month, i64)>,
+    uses: Vec<SingleUse>,
+    handed_in: Option<ActingAgent>,
+    now: Timestamp,
+}
+
+impl Recording {
+    fn write(&self, tx: &mut dyn Tx) -> Result<(), NotRecorded> {
+        for used in &self.uses {
+            if !use_once(tx, Some(used))? {
+                return Err(NotRecorded::Used);
+            }
+        }
+        if let Some(subject) = &self.handed_in
+            && !exchange::stands(tx, subject)?
+        {
+            return Err(NotRecorded::Stale);
+        }
+        if !credentials::issue_token(tx, &self.event_id, &self.entry, &self.basis)? {
+            return Err(NotRecorded::Stale);
+        }
+        if let Some((month, limit)) = self.to_count
+            && !usage::add(tx, month, 1, limit)?
+        {
+            return Err(NotRecorded::QuotaExceeded);
+        }
+        if let Some(payload) = &self.delivery {
+            audit::enqueue(tx, &self.event_id, ISSUED, payload, self.now.as_micros())?;
+        }
+        Ok(())
     }
 }
 

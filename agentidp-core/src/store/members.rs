@@ -6,7 +6,8 @@ use crate::model::{AgentStatus, Member, OrgStatus, Role, Standing};
 use super::{Row, StoreError, Tx, Value};
 
 const STANDING: &str = "SELECT a.organization_id, a.status, o.status, m.role,
-        a.tokens_not_before, o.tokens_not_before, r.jti
+        a.tokens_not_before, o.tokens_not_before, r.jti,
+        o.rate_limit_per_minute
     FROM agents a
     JOIN organizations o ON o.organization_id = a.organization_id
     LEFT JOIN members m ON m.organization_id = a.organization_id AND m.agent_id = a.agent_id
@@ -29,6 +30,7 @@ pub(crate) fn standing(
             role: role.map(|role| role.ok_or(StoreError::Unreadable { column: 3 })).transpose()?,
             tokens_not_before: Timestamp::from_micros(row.int(4)?.max(row.int(5)?)),
             token_revoked: !row.is_null(6)?,
+            per_minute_max: row.int(7)?,
         })
     })
 }

@@ -13,7 +13,8 @@ pub(crate) struct TermsRow {
 }
 
 const TERMS: &str = "SELECT a.organization_id, a.url, a.token_life_seconds_max,
-        a.tokens_not_before, o.token_life_seconds_max, o.tokens_not_before, o.max_tokens_per_month
+        a.tokens_not_before, o.token_life_seconds_max, o.tokens_not_before, o.max_tokens_per_month,
+        o.rate_limit_per_minute
     FROM agents a
     JOIN organizations o ON o.organization_id = a.organization_id
     WHERE a.organization_id = ?1 AND a.agent_id = ?2";
@@ -26,6 +27,7 @@ pub(crate) fn terms(tx: &mut dyn Tx, agent: &AgentId) -> Result<Option<TermsRow>
             org_life_seconds_max: row.int_or_null(4)?,
             not_before: Timestamp::from_micros(row.int(3)?.max(row.int(5)?)),
             per_month_max: row.int(6)?,
+            per_minute_max: row.int(7)?,
         };
         Ok(TermsRow { terms, url: row.text_or_null(1)?.map(str::to_owned) })
     })

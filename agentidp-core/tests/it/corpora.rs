@@ -7,34 +7,47 @@ use agentidp_core::canon::parse_strict;
 use agentidp_core::crypto::{DataKey, Place, data_key_id, open};
 use agentidp_core::import::ImportLine;
 use agentidp_core::jose::{Jwk, Jwks};
-use agentidp_core::{DataKeyId, OrgId, SecretBytes};
+use agentidp_core::model::{ClientSecret, ScopeSet, Slug};
+use agentidp_core::verify::{AccessTokenClaims, IdTokenClaims};
+use agentidp_core::{AgentId, DataKeyId, Jti, OrgId, SecretBytes, Timestamp};
+use agentidp_testkit::{replay, seeds};
 
 use crate::common::Issuer;
 
-fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
-    let files = std::fs::read_dir(folder).unwrap();
-    let seeds: Vec<_> = files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
-    assert!(!seeds.is_empty());
-    seeds
-}
+/// Targets of other crates, which replay them themselves.
+const ELSEWHERE: [&str; 3] = ["access_token", "basic", "form"];
 
-/// Places at which each seed is cut off and changed: the fuzzer itself tries all of them.
-const PLACES: usize = 24;
-
-fn replay(target: &str, check: impl Fn(&[u8])) {
-    for seed in seeds(target) {
-        check(&seed);
-        for at in (0..seed.len()).step_by(1 + seed.len() / PLACES) {
-            check(&seed[..at]);
-            let mut changed = seed.clone();
-            changed[at] ^= 0x21;
-            check(&changed);
+macro_rules! targets {
+    ($($name:ident),* $(,)?) => {
+        mod replayed {
+            $(#[test] fn $name() { super::$name(); })*
         }
-    }
+
+        /// A target that is not here, or has no seeds, would be replayed by nobody.
+        #[test]
+        fn every_target_is_replayed() {
+            let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+            let names = |folder: &str| {
+                let files = std::fs::read_dir(fuzz.join(folder)).unwrap();
+                let name = |file: std::io::Result<std::fs::DirEntry>| {
+                    let path = file.unwrap().path();
+                    path.file_stem().unwrap().to_str().unwrap().to_owned()
+                };
+                let mut names: Vec<_> = files.map(name).collect();
+                names.sort();
+                names
+            };
+            let mut here = Vec::from([$(stringify!($name)),*]);
+            here.extend(ELSEWHERE);
+            here.sort_unstable();
+            assert_eq!(names("fuzz_targets"), here);
+            assert_eq!(names("corpus"), here);
+        }
+    };
 }
 
-#[test]
+targets!(jwt, claims, jwk, jwks, key_text, envelope, import_line, strict_json, words);
+
 fn jwt() {
     let issuer = Issuer::one();
     replay("jwt", |bytes| {
@@ -45,7 +58,23 @@ fn jwt() {
     });
 }
 
-#[test]
+fn claims() {
+    let (mut access, mut id) = (0, 0);
+    for seed in seeds("claims") {
+        access += usize::from(AccessTokenClaims::from_payload(&seed).is_ok());
+        id += usize::from(IdTokenClaims::from_payload(&seed).is_ok());
+    }
+    assert_eq!((access, id), (3, 2), "of the seeds these are right");
+    replay("claims", |bytes| {
+        if let Ok(claims) = AccessTokenClaims::from_payload(bytes) {
+            assert_eq!(AccessTokenClaims::from_payload(&claims.to_payload()), Ok(claims));
+        }
+        if let Ok(claims) = IdTokenClaims::from_payload(bytes) {
+            assert_eq!(IdTokenClaims::from_payload(&claims.to_payload()), Ok(claims));
+        }
+    });
+}
+
 fn jwk() {
     replay("jwk", |bytes| {
         if let Ok(key) = Jwk::parse(bytes) {
@@ -54,7 +83,6 @@ fn jwk() {
     });
 }
 
-#[test]
 fn jwks() {
     replay("jwks", |bytes| {
         if let Ok(set) = Jwks::parse(bytes) {
@@ -64,7 +92,19 @@ fn jwks() {
     });
 }
 
-#[test]
+fn key_text() {
+    let text = |seed: &[u8]| String::from_utf8(seed.to_vec()).unwrap();
+    let read = seeds("key_text").iter().filter(|seed| Jwk::from_text(&text(seed)).is_ok()).count();
+    assert_eq!(read, 7, "of the seeds these are right");
+    replay("key_text", |bytes| {
+        if let Ok(text) = std::str::from_utf8(bytes)
+            && let Ok(key) = Jwk::from_text(text)
+        {
+            assert_eq!(Jwk::from_text(&key.to_value().to_string()), Ok(key));
+        }
+    });
+}
+
 fn envelope() {
     let id = DataKeyId::from_bytes([0; 16]);
     let key = DataKey::new(id, SecretBytes::new(vec![0; 32])).unwrap();
@@ -76,7 +116,6 @@ fn envelope() {
     });
 }
 
-#[test]
 fn import_line() {
     let mut read = 0;
     for seed in seeds("import_line") {
@@ -90,11 +129,38 @@ fn import_line() {
     });
 }
 
-#[test]
 fn strict_json() {
     replay("strict_json", |bytes| {
         if let Ok(value) = parse_strict(bytes, 64 * 1024) {
             assert_eq!(parse_strict(value.to_string().as_bytes(), 1024 * 1024), Ok(value));
+        }
+    });
+}
+
+/// What is read has one spelling, but for times and scopes, which are written in one.
+fn words() {
+    replay("words", |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        if let Ok(id) = AgentId::parse(text) {
+            assert_eq!(id.as_str(), text);
+        }
+        if let Ok(jti) = Jti::parse(text) {
+            assert!(jti.time().is_none_or(|time| time <= Timestamp::MAX));
+        }
+        if let Ok(time) = text.parse::<Timestamp>() {
+            assert_eq!(time.to_string().parse(), Ok(time));
+        }
+        if let Ok(slug) = Slug::parse(text) {
+            assert_eq!(slug.as_str(), text);
+        }
+        if let Ok(issuer) = agentidp_core::Issuer::parse(text) {
+            assert_eq!(issuer.as_str(), text);
+        }
+        if let Ok(scopes) = ScopeSet::parse(text) {
+            assert_eq!(ScopeSet::parse(&scopes.to_string()), Ok(scopes));
+        }
+        if let Some(secret) = ClientSecret::parse(text) {
+            assert_eq!(secret.expose(), text);
         }
     });
 }

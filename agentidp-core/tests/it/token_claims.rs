@@ -276,14 +276,18 @@ fn an_id_token_is_for_its_client_alone_and_no_access_token() {
 #[test]
 fn written_claims_are_read_back() {
     let issuer = Issuer::one();
-    let mut source = claims_with("cnf", json!({"jkt": "abc"}));
+    let mut source = claims_with("may_act", json!({"sub": "y"}));
     source["act"] = json!({"sub": "x"});
     source["nbf"] = json!(NOW);
     let claims = issuer.verify(&issuer.sign_claims(&source)).unwrap();
     let written: Value = serde_json::from_slice(&claims.to_payload()).unwrap();
     assert_eq!(written, source);
-    for name in ["cnf", "act"] {
+    for name in ["cnf", "act", "may_act"] {
         assert_eq!(error_of(name, json!("text")), VerifyError::Claim(name));
+    }
+    // Whatever a token is bound to, it is no bearer token (RFC 9449 section 7.2).
+    for cnf in [json!({"jkt": "abc"}), json!({}), json!({"jwk": {}})] {
+        assert_eq!(error_of("cnf", cnf), VerifyError::ProofMissing);
     }
 }
 

@@ -3,7 +3,7 @@
 use agentidp_core::{ErrorCode, Overloaded, TokenError};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 
 /// Why a request to the token, introspection or revocation endpoint has no result.
 #[derive(Debug, Clone)]
@@ -11,7 +11,12 @@ pub(crate) struct OAuthError {
     status: StatusCode,
     error: &'static str,
     description: String,
-    challenge: bool,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'static str,
+    error_description: &'a str,
 }
 
 impl OAuthError {
@@ -21,7 +26,7 @@ impl OAuthError {
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let text = if status.is_server_error() { code.meaning() } else { description };
         let error = code.oauth_error().unwrap_or(code.as_str());
-        OAuthError { status, error, description: printable(text), challenge: false }
+        OAuthError { status, error, description: printable(text) }
     }
 
     /// A request that is not one (RFC 6749 section 5.2, `invalid_request`).
@@ -29,10 +34,20 @@ impl OAuthError {
         OAuthError::new(ErrorCode::InvalidInput, description)
     }
 
-    /// Adds the challenge that a client which sent the `Authorization` field is due.
-    pub(crate) fn challenging(mut self, challenge: bool) -> OAuthError {
-        self.challenge = challenge && self.status == StatusCode::UNAUTHORIZED;
-        self
+    /// The failure of the protocol itself, which the library has no code for.
+    pub(crate) fn of(status: StatusCode, error: &'static str, description: &str) -> OAuthError {
+        OAuthError { status, error, description: printable(description) }
+    }
+
+    /// The client does not prove itself.
+    pub(crate) fn invalid_client(description: &str) -> OAuthError {
+        OAuthError::new(ErrorCode::InvalidClient, description)
+    }
+
+    /// There is something here, and it is not asked for like that.
+    pub(crate) fn method_not_allowed() -> OAuthError {
+        let description = "the method is not one of those in Allow";
+        OAuthError::of(StatusCode::METHOD_NOT_ALLOWED, "invalid_request", description)
     }
 }
 
@@ -44,13 +59,15 @@ fn printable(text: &str) -> String {
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let body = json!({ "error": self.error, "error_description": self.description });
-        let mut response = (self.status, body.to_string()).into_response();
+        let body = ErrorBody { error: self.error, error_description: &self.description };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-        if self.challenge {
+        // Any 401 needs a challenge (RFC 9110 section 15.5.2), also to who tried without the field.
+        if self.status == StatusCode::UNAUTHORIZED {
             let basic = HeaderValue::from_static("Basic realm=\"agentidp\"");
             headers.insert(header::WWW_AUTHENTICATE, basic);
         }

@@ -1,23 +1,27 @@
 //! Failures of everything but OAuth's own endpoints (RFC 9457).
 
 use agentidp_core::{
-    AccessError, AgentError, AuditError, CredentialError, ErrorCode, Invalid, OrgError, Overloaded,
-    TokenError,
+    AccessError, AgentError, AuditError, CredentialError, Denied, ErrorCode, Invalid, OrgError,
+    Overloaded, TokenError,
 };
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::Challenge;
+
 /// Seconds after which it is worth asking a server again that had no room.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// Why a request has no result. `request_id::attach` writes its body, with the name of the request.
+/// Why a request has no result. `request_id::attach` writes its body, with the name of the request,
+/// and its challenge.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
     hint: Option<&'static str>,
+    challenge: Option<Challenge>,
 }
 
 impl Problem {
@@ -29,12 +33,33 @@ impl Problem {
         let detail =
             if status.is_server_error() { code.meaning().to_owned() } else { detail.into() };
         let hint = status.is_client_error().then_some(code.hint());
-        Problem { status, code: code.as_str(), detail, hint }
+        let challenge = match code {
+            ErrorCode::InvalidToken => Some(Challenge::TokenInvalid),
+            ErrorCode::InsufficientScope => Some(Challenge::ScopeMissing(None)),
+            _ => None,
+        };
+        Problem { status, code: code.as_str(), detail, hint, challenge }
     }
 
     /// A failure of the protocol itself, which the library has no code for.
     pub(crate) fn of(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, code, detail: detail.into(), hint: None }
+        Problem { status, code, detail: detail.into(), hint: None, challenge: None }
+    }
+
+    /// Tells what the request lacks to be let in.
+    pub(crate) fn challenging(mut self, challenge: Challenge) -> Problem {
+        self.challenge = Some(challenge);
+        self
+    }
+
+    /// What the request lacks to be let in, where that is why.
+    pub(crate) fn challenge(&self) -> Option<Challenge> {
+        self.challenge
+    }
+
+    /// Names the scope that the token lacks.
+    fn lacking(self, scope: &'static str) -> Problem {
+        self.challenging(Challenge::ScopeMissing(Some(scope)))
     }
 
     /// There is nothing here, or nothing that the caller may see.
@@ -87,14 +112,35 @@ impl IntoResponse for Problem {
 
 /// The library's own words are for whoever calls it, and say nothing that they may not know.
 macro_rules! problem_of {
-    ($($error:ty),* $(,)?) => { $(
+    ($($error:ty $(, lacking $lacking:path)?;)*) => { $(
         impl From<$error> for Problem {
             fn from(error: $error) -> Problem {
-                Problem::new(error.code(), error.to_string())
+                let problem = Problem::new(error.code(), error.to_string());
+                $(if let $lacking(Denied::ScopeMissing(scope)) = error {
+                    return problem.lacking(scope);
+                })?
+                problem
             }
         }
     )* };
 }
 
-problem_of!(AccessError, AgentError, AuditError, CredentialError, OrgError, TokenError);
-problem_of!(Invalid, Overloaded);
+problem_of! {
+    OrgError, lacking OrgError::Denied;
+    AgentError, lacking AgentError::Denied;
+    CredentialError, lacking CredentialError::Denied;
+    TokenError, lacking TokenError::Denied;
+    AuditError, lacking AuditError::Denied;
+    Invalid;
+    Overloaded;
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Problem {
+        let problem = Problem::new(error.code(), error.to_string());
+        match error {
+            AccessError::ScopeMissing(scope) => problem.lacking(scope),
+            _ => problem,
+        }
+    }
+}

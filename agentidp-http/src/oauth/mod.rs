@@ -1,10 +1,14 @@
 //! OAuth 2.0 and OpenID Connect: tokens, questions about them, keys and metadata.
 
-use axum::Router;
+mod agent_info;
+mod introspect;
+mod jwks;
+mod metadata;
+mod offer;
+mod reply;
+mod revoke;
+mod routes;
+mod token;
 
-use crate::app::App;
-
-/// The routes of OAuth and OpenID Connect.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-}
+pub(crate) use metadata::Documents;
+pub(crate) use routes::{routes, well_known};

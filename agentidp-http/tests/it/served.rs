@@ -1,13 +1,11 @@
 //! A whole instance behind its router.
 
-use agentidp_core::store::SqliteStore;
 use agentidp_http::App;
 use agentidp_testkit::TestIdp;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
-use std::sync::Arc;
 use tower::ServiceExt as _;
 
 /// Longest body that a test reads.
@@ -29,23 +27,27 @@ pub(crate) struct Answer {
 
 impl Served {
     pub(crate) fn new() -> Served {
-        let store = Arc::new(SqliteStore::open_in_memory().expect("a store"));
-        let test = TestIdp::over(store, None, Box::new(()));
+        let test = TestIdp::in_memory();
         let router = App::new(test.idp.clone()).expect("threads").router();
         Served { test, router }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, BODY_BYTES_MAX).await.expect("a body");
-        let body = String::from_utf8(body.to_vec()).expect("text");
-        Answer { status: parts.status, headers: parts.headers, body }
+        answer_of(&self.router, request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
     }
+}
+
+/// What the routes answer to that request.
+pub(crate) async fn answer_of(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.expect("an answer");
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, BODY_BYTES_MAX).await.expect("a body");
+    let body = String::from_utf8(body.to_vec()).expect("text");
+    Answer { status: parts.status, headers: parts.headers, body }
 }
 
 impl Answer {

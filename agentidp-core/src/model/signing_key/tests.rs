@@ -44,6 +44,41 @@ fn a_retired_key_stays_until_the_last_token_under_its_lease_has_expired() {
 }
 
 #[test]
+fn a_key_stays_for_what_it_may_have_signed_and_for_as_long_after_it_retired() {
+    let retention = limits::KEY_RETENTION;
+    // It retires within its lease: the lease counts, from the moment that it was made or promoted.
+    let made = key("a", KeyState::Current).retired(start().plus(Duration::from_secs(1)));
+    let lease_ends = start().plus(limits::SIGNING_LEASE);
+    assert_eq!(made.gone_at(), Some(lease_ends.plus(retention)));
+    let promoted = key("b", KeyState::Next).promoted(start().plus(HOUR)).retired(start());
+    assert_eq!(promoted.gone_at(), Some(lease_ends.plus(HOUR).plus(retention)));
+    // It was not used for a while: the moment counts at which it retired or was revoked.
+    let idle = key("a", KeyState::Current).retired(start().plus(DAY));
+    assert_eq!(idle.gone_at(), Some(start().plus(DAY).plus(retention)));
+    let revoked = key("a", KeyState::Current).revoked(start().plus(DAY));
+    assert_eq!(revoked.gone_at(), Some(start().plus(DAY).plus(retention)));
+    // It never signed.
+    let unused = key("a", KeyState::Next).revoked(start());
+    assert_eq!(unused.gone_at(), Some(start().plus(retention)));
+    for waiting in [KeyState::Next, KeyState::Current] {
+        assert_eq!(key("a", waiting).gone_at(), None);
+    }
+}
+
+#[test]
+fn no_successor_is_made_by_itself_where_there_is_no_room() {
+    let policy = KeyPolicy::default();
+    let mut keys = vec![key("a", KeyState::Current)];
+    keys.extend((1..32).map(|n| key(&n.to_string(), KeyState::Retired)));
+    let late = start().plus(90 * DAY);
+    for retired in &mut keys[1..] {
+        retired.retired_at = Some(late);
+    }
+    assert_eq!(due(&keys, &policy, late), None);
+    assert_eq!(due(&keys[..31], &policy, late), Some(KeyStep::Create(TOKENS)));
+}
+
+#[test]
 fn keys_of_documents_and_of_the_log_do_not_go_or_turn_by_themselves() {
     let policy = KeyPolicy::default();
     for purpose in [KeyPurpose::Document, KeyPurpose::Audit] {
@@ -108,6 +143,8 @@ fn a_revoked_key_that_signed_has_a_successor_at_once() {
     let keys = [current.clone(), next.clone()];
     let early = Successor::Next { kid: "b".to_owned(), early: true };
     assert_eq!(revoke(&keys, &current, &policy, start()), Ok(early));
+    let ready = Successor::Next { kid: "b".to_owned(), early: false };
+    assert_eq!(revoke(&keys, &current, &policy, start().plus(DAY)), Ok(ready));
     assert_eq!(revoke(&keys[..1], &current, &policy, start()), Ok(Successor::New(TOKENS)));
     for state in [KeyState::Next, KeyState::Retired, KeyState::Revoked] {
         assert_eq!(revoke(&keys, &key("c", state), &policy, start()), Ok(Successor::Nobody));

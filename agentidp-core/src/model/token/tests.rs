@@ -1,8 +1,8 @@
 use super::*;
-use crate::ErrorCode;
-use crate::base::{CredentialId, Timestamp};
+use crate::base::{CredentialId, Timestamp, limits};
 use crate::base::{SystemClock, SystemRng};
 use crate::crypto::{hexadecimal, sha256};
+use crate::error::ErrorCode;
 use crate::model::{
     AgentStatus, ClientCredential, ClientProof, ClientSecret, OrgStatus, SecretScheme, TokenTerms,
     authenticate, secret_mac,
@@ -44,6 +44,7 @@ fn case() -> Case {
             org_life_seconds_max: None,
             agent_life_seconds_max: None,
             per_month_max: 10,
+            per_minute_max: 60,
         },
         credentials: vec![credential],
         keys: Vec::new(),
@@ -255,6 +256,52 @@ fn an_imported_secret_authenticates_and_neither_its_digest_nor_nothing_does() {
         assert_eq!(case.decide(&request(wrong), 0), Err(Refusal::WrongSecret), "{wrong:.20}");
     }
     assert!(case.decide(&case.request(), 0).is_ok(), "its own secret still does");
+}
+
+#[test]
+fn each_of_as_many_secrets_as_an_agent_has_is_tried_and_none_beyond_the_longest() {
+    let longest = "x".repeat(limits::SECRET_BYTES_MAX);
+    let secrets = ["first", "second", "third", "fourth", longest.as_str()];
+    assert_eq!(secrets.len(), limits::LIVE_SECRETS_MAX);
+    let mut case = with_imported(&secrets);
+    case.client.credentials.remove(0);
+    let request = |secret: &str| TokenRequest::client_credentials("x", secret);
+    for secret in secrets {
+        assert!(case.decide(&request(secret), 0).is_ok(), "{secret:.10}");
+    }
+    let longer = format!("{longest}x");
+    let case = with_imported(&[&longer]);
+    assert_eq!(case.decide(&request(&longer), 0), Err(Refusal::WrongSecret));
+}
+
+#[test]
+fn a_secret_under_a_pepper_that_is_gone_is_wrong() {
+    let mut case = case();
+    let secret = ClientSecret::parse(&case.secret).unwrap();
+    // What takes the place of a missing pepper in the computation authenticates nobody.
+    for nobodys in [[0; 32], PEPPER] {
+        let Client { organization_id, agent_id, credentials, .. } = &mut case.client;
+        let id = secret.credential_id();
+        credentials[0].secret_mac =
+            secret_mac(&nobodys, organization_id, agent_id, id, secret.expose());
+        credentials[0].pepper_version = 2;
+        assert_eq!(case.decide(&case.request(), 0), Err(Refusal::WrongSecret));
+    }
+}
+
+#[test]
+fn a_client_that_is_refused_for_what_it_asks_had_proved_itself() {
+    let strangers = [Refusal::UnknownClient, Refusal::WrongSecret, Refusal::ExpiredSecret];
+    let known = [
+        Refusal::AgentNotActive,
+        Refusal::OrgNotActive,
+        Refusal::MalformedScope,
+        Refusal::ScopeNotAllowed,
+        Refusal::ResourceNotAllowed,
+        Refusal::AudienceUndecided,
+    ];
+    assert!(!strangers.into_iter().any(Refusal::is_authenticated));
+    assert!(known.into_iter().all(Refusal::is_authenticated));
 }
 
 #[test]

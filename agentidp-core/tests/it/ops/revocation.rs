@@ -40,11 +40,15 @@ fn revoke(test: &TestIdp, tenant: &Tenant, token: &str) -> bool {
 }
 
 fn revoked(test: &TestIdp, organization: &OrgId) -> i64 {
-    const COUNT: &str = "SELECT COUNT(*) FROM revoked_tokens WHERE organization_id = ?1";
+    count(test, organization, "SELECT COUNT(*) FROM revoked_tokens WHERE organization_id = ?1")
+}
+
+/// The one number that `sql` answers in the organization.
+pub(super) fn count(test: &TestIdp, organization: &OrgId, sql: &'static str) -> i64 {
     let store: &dyn Store = &*test.store;
     let mut count = 0;
     let read = store.read::<_, StoreError>(&Scope::Org(organization.clone()), |tx| {
-        tx.query(COUNT, &[], &mut |row| {
+        tx.query(sql, &[], &mut |row| {
             count = row.int(0)?;
             Ok(())
         })

@@ -144,3 +144,20 @@ fn personal_values_are_commitments_in_the_entry(engine: Engine) {
 }
 
 const ENTRIES: &str = "SELECT entry FROM audit_logs WHERE organization_id = ?1";
+
+#[test]
+fn a_long_trail_tells_how_far_its_verification_is() {
+    let test = Engine::Memory.idp();
+    let acme = test.tenant("acme");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..130).for_each(|_| drop(test.idp.token(&acme.request()).unwrap())));
+        }
+    });
+    let mut told = Vec::new();
+    let org = test.idp.org(&acme.org.id);
+    let report = org.verify_audit_telling(&mut |done| told.push(done)).unwrap();
+    assert!(report.valid);
+    assert_eq!((told, report.size), (vec![1000, 1043], 1043));
+    test.finish();
+}

@@ -1,0 +1,3 @@
+//! The parsers of foreign bytes, for the fuzzers alone: no part of the interface.
+
+pub use crate::request::{AccessToken, Basic, Form, FormError, NoToken, NotBasic, TokenScheme};
