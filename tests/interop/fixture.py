@@ -96,6 +96,9 @@ class Instance:
 def make(binary, home, issuer):
     instance = Instance(binary, home)
     instance.run("init", "--issuer", issuer)
+    # OpenID Connect Discovery section 3 has RS256 among the algorithms of every provider. A new instance has
+    # no such key; whoever serves clients that insist adds one.
+    instance.run("key", "rotate", "--now", "--alg", "RS256")
     for slug in ("acme", "globex"):
         # The suites come in bursts, from one address and one organization.
         limits = ("--plan", "enterprise", "--rate-limit-per-minute", "1000000")

@@ -168,6 +168,17 @@ function differences(ours, theirs) {
     .map((facet) => ({ facet, ours: ours[facet] ?? null, theirs: theirs[facet] ?? null }));
 }
 
+/** Entries that differ in their requests alone, as one. */
+function grouped(entries) {
+  const groups = new Map();
+  for (const { requests, ...rest } of entries) {
+    const key = JSON.stringify(rest);
+    if (!groups.has(key)) groups.set(key, { requests: [], ...rest });
+    groups.get(key).requests.push(...requests);
+  }
+  return [...groups.values()];
+}
+
 const peerIssuer = fixture.peer;
 const peer = await listen(peerIssuer, {
   resource,
@@ -216,7 +227,7 @@ const stale = explained.flatMap(({ requests, facet }, index) =>
 );
 const empty = explained.filter(({ why }) => !why?.trim()).map(({ requests }) => requests.join(', '));
 
-if (process.argv.includes('--print')) console.log(JSON.stringify(unexplained, null, 1));
+if (process.argv.includes('--print')) console.log(JSON.stringify(grouped(unexplained), null, 2));
 for (const { requests, facet, ours, theirs } of unexplained) {
   console.error(`not explained: "${requests[0]}": ${facet} is ${JSON.stringify(ours)} here, ${JSON.stringify(theirs)} there`);
 }

@@ -36,7 +36,7 @@ class Instance:
         return self.get(self.metadata["jwks_uri"])
 
     def session(self, name, method="client_secret_basic", **options):
-        """An authlib client. `alg` and `audience` are those of its assertions."""
+        """An authlib client, for one request. `alg`, `audience` and `life` are those of its assertion."""
         client = self.clients[name]
         if "secret" in client:
             return OAuth2Session(client["clientId"], client["secret"], token_endpoint_auth_method=method)
@@ -50,6 +50,8 @@ class Instance:
         session.register_client_auth_method(
             PrivateKeyJWT(
                 options.get("audience", self.issuer),
+                # By default it lives an hour.
+                claims={"exp": int(time.time()) + options.get("life", 60)},
                 headers={"kid": client["kid"]},
                 alg=options.get("alg", alg),
             )

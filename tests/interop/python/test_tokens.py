@@ -57,6 +57,14 @@ def test_an_assertion_for_the_token_endpoint_is_refused(instance):
         session.fetch_token(instance.metadata["token_endpoint"], grant_type="client_credentials")
 
 
+def test_an_assertion_that_lives_for_an_hour_is_refused(instance):
+    # authlib's default, too. RFC 7523 section 3 lets a server refuse an end that is far away, which bounds
+    # what has to be remembered of used ones.
+    session = instance.session("es256", life=3600)
+    with pytest.raises(OAuthError, match="invalid_client"):
+        session.fetch_token(instance.metadata["token_endpoint"], grant_type="client_credentials")
+
+
 def test_a_secret_of_special_characters_works_by_post(instance):
     for name in ("special", "unicode"):
         token = instance.token(name, "client_secret_post")["access_token"]
