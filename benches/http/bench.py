@@ -1,9 +1,9 @@
 """Tokens over HTTP: `agentidp serve` on SQLite beside npm `oidc-provider` in memory, in turn, in one run.
 
-    bench.py BINARY [SIGNER]
+    bench.py BINARY [SIGNER ARGUMENT..]
 
 Called by scripts/bench-http, which has the tools installed. SIGNER is a program that listens at the address in
-its one argument and signs tokens without any state, on the same HTTP stack: what ours could reach at most.
+its last argument and signs tokens without any state, on the same HTTP stack: what ours could reach at most.
 """
 
 import base64
@@ -191,7 +191,7 @@ def main():
         ]
         if len(sys.argv) > 2:
             port = free_port()
-            servers.append(Server("stateless signer", [sys.argv[2], f"127.0.0.1:{port}"], port, "/oauth2/token"))
+            servers.append(Server("stateless signer", [*sys.argv[2:], f"127.0.0.1:{port}"], port, "/oauth2/token"))
         measure(servers, headers)
         table(servers)
         soak(servers[0], headers)
