@@ -90,6 +90,7 @@ fn fields(agent: &Agent) -> Fields {
         .maybe("capabilities", Some(&agent.capabilities).filter(|list| !list.is_empty()))
         .maybe("url", agent.url.as_ref())
         .maybe("tokenLifeSecondsMax", agent.token_life_seconds_max)
+        .maybe("tokenAlg", agent.token_alg)
         .maybe("importedAt", agent.imported_at)
         .with("createdAt", agent.created_at)
         .with("updatedAt", agent.updated_at)

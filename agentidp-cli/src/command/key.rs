@@ -79,7 +79,8 @@ impl From<Purpose> for KeyPurpose {
     }
 }
 
-fn alg(text: &str) -> Result<Alg, String> {
+/// Reads an algorithm's name.
+pub(super) fn alg(text: &str) -> Result<Alg, String> {
     Alg::parse(text).ok_or_else(|| "ES256, EdDSA or RS256 is expected".to_owned())
 }
 

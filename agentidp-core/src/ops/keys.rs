@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::audit::Datum;
 use crate::base::{OrgId, Timestamp, limits};
+use crate::crypto::Alg;
 use crate::model::{
     self, Action, Caller, KeyKind, KeyPurpose, KeyRefusal, KeyRotation, KeyState, KeyStep, KeyTurn,
     SigningKey, Successor,
@@ -212,13 +213,17 @@ pub(super) fn provide(context: &Context) -> Result<(), Fault> {
     Err(Fault::Contended)
 }
 
-/// The instance's keys, of which the one for tokens may sign at `now`: its lease is extended if it
-/// ends before.
-pub(super) fn signing_at(context: &Context, now: Timestamp) -> Result<Arc<SigningKeys>, Fault> {
+/// The instance's keys, of which the one for tokens of `alg` may sign at `now`: its lease is extended if
+/// it ends before.
+pub(super) fn signing_at(
+    context: &Context,
+    alg: Alg,
+    now: Timestamp,
+) -> Result<Arc<SigningKeys>, Fault> {
     let system = Scope::Org(OrgId::system());
     for _ in 0..ATTEMPTS_MAX {
         let signing = context.signing();
-        let key = signing.token(context.token_alg)?;
+        let key = signing.token(alg)?;
         if key.may_sign(now) {
             return Ok(signing);
         }

@@ -20,7 +20,7 @@ use super::journal::{Event, journal};
 use super::proof::{Presented, use_once};
 use super::quota;
 use super::refusals::Telling;
-use super::signing::SigningKeys;
+use super::signing::TokenKey;
 use super::{clients, dpop, exchange, keys};
 
 /// The type of the event.
@@ -144,11 +144,12 @@ fn grant_token(
     now: Timestamp,
 ) -> Result<Recorded, TokenError> {
     let grant = &decided.grant;
-    let signing = keys::signing_at(context, now)?;
+    let alg = client.token_alg.unwrap_or(context.token_alg);
+    let signing = keys::signing_at(context, alg, now)?;
     let place = quota::take(context, client, now)?;
     let jti = Jti::generate_at(issued_at(client, grant, now), &*context.rng)?;
-    let response = sign(context, &signing, client, decided, &jti, now)?;
-    let key = signing.token(alg(context, client))?;
+    let key = signing.token(alg)?;
+    let response = sign(context, key, client, decided, &jti, now)?;
     let event_id = context.event_id()?;
     let kid = key.access_token.kid();
     let event = issued(client, grant, &jti, kid, response.scope.as_deref());
@@ -247,11 +248,6 @@ fn handed_in(client: &Client, grant: &Grant) -> Option<ActingAgent> {
     })
 }
 
-/// The algorithm of the client's tokens.
-fn alg(context: &Context, client: &Client) -> Alg {
-    client.token_alg.unwrap_or(context.token_alg)
-}
-
 /// Why a token that was signed is not issued after all.
 enum NotRecorded {
     /// What the grant was decided on no longer stands.
@@ -311,14 +307,13 @@ fn issued<'a>(
 /// The tokens themselves (RFC 9068; OpenID Connect Core section 2).
 fn sign(
     context: &Context,
-    signing: &SigningKeys,
+    key: &TokenKey,
     client: &Client,
     decided: &Decided,
     jti: &Jti,
     now: Timestamp,
 ) -> Result<TokenResponse, Fault> {
     let grant = &decided.grant;
-    let key = signing.token(alg(context, client))?;
     let iat = now.as_seconds();
     let scope = (!grant.scopes.is_empty()).then(|| grant.scopes.to_string());
     let exchanged = grant.exchanged.as_ref();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use agentidp_core::{Agent, AgentChanges, Idp};
+use agentidp_core::{Agent, AgentChanges, Alg, Idp};
 use clap::Args;
 
 use crate::command::confirm::Confirm;
+use crate::command::key::alg;
 use crate::command::{OrgFlag, agent_id, duration};
 use crate::failure::Failure;
 use crate::output::{Fields, Output};
@@ -42,6 +43,20 @@ pub(crate) struct Update {
     /// Longest life of its tokens in seconds, 60 to 3600; 0 for that of its organization.
     #[arg(long, value_name = "SECONDS", env = "AGENTIDP_TOKEN_LIFE_SECONDS_MAX")]
     token_life_seconds_max: Option<i64>,
+    /// Algorithm of its tokens, which the instance must have a key for; `default` for the instance's.
+    #[arg(long, value_name = "ALG", env = "AGENTIDP_TOKEN_ALG", value_parser = alg_or_default)]
+    token_alg: Option<TokenAlg>,
+}
+
+/// The algorithm of an agent's tokens.
+#[derive(Debug, Clone, Copy)]
+enum TokenAlg {
+    OfTheInstance,
+    Own(Alg),
+}
+
+fn alg_or_default(text: &str) -> Result<TokenAlg, String> {
+    if text == "default" { Ok(TokenAlg::OfTheInstance) } else { alg(text).map(TokenAlg::Own) }
 }
 
 impl Update {
@@ -81,6 +96,11 @@ impl Update {
             None => changes,
             Some("") => changes.without_url(),
             Some(url) => changes.url(url),
+        };
+        changes = match self.token_alg {
+            None => changes,
+            Some(TokenAlg::OfTheInstance) => changes.without_token_alg(),
+            Some(TokenAlg::Own(alg)) => changes.token_alg(alg),
         };
         match self.token_life_seconds_max {
             None => changes,

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use agentidp_core::NewAgent;
+use agentidp_core::{Alg, NewAgent};
 use clap::Args;
 
 use crate::command::OrgFlag;
+use crate::command::key::alg;
 use crate::failure::Failure;
 use crate::files;
 
@@ -38,6 +39,9 @@ pub(crate) struct Register {
     /// Longest life of its tokens in seconds, 60 to 3600 [default: its organization's].
     #[arg(long, value_name = "SECONDS", env = "AGENTIDP_TOKEN_LIFE_SECONDS_MAX")]
     token_life_seconds_max: Option<i64>,
+    /// Algorithm of its tokens, which the instance must have a key for [default: the instance's].
+    #[arg(long, value_name = "ALG", env = "AGENTIDP_TOKEN_ALG", value_parser = alg)]
+    token_alg: Option<Alg>,
     /// File with a public key whose private half it holds: a JWK or PEM; may be given several times.
     #[arg(long, value_name = "FILE", env = "AGENTIDP_PUBLIC_KEY")]
     public_key: Vec<PathBuf>,
@@ -63,6 +67,9 @@ impl Register {
         }
         if let Some(seconds) = self.token_life_seconds_max {
             agent = agent.token_life_seconds_max(seconds);
+        }
+        if let Some(alg) = self.token_alg {
+            agent = agent.token_alg(alg);
         }
         for path in &self.public_key {
             agent = agent.public_key(&files::read_text(path)?);

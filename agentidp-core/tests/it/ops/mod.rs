@@ -33,6 +33,7 @@ mod public_keys;
 mod quota;
 mod revocation;
 mod tenants;
+mod token_algs;
 mod token_life;
 mod trail;
 
