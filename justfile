@@ -19,13 +19,17 @@ test:
 docs:
     UPDATE_DOCS=1 cargo nextest run --workspace --all-features the_document_is_the_table
 
-# Long proofs: kill, fuzz, bench, coverage, or all of them.
+# Long proofs: kill, fuzz, schemathesis, bench, coverage, or all of them.
 soak *parts:
     scripts/soak {{parts}}
 
 # Measured beside the machine's own limits.
 bench:
     scripts/soak bench
+
+# Tokens over HTTP, beside npm oidc-provider: with nothing else running.
+bench-http *binary:
+    scripts/bench-http {{binary}}
 
 # Lists the library's public API anew: read the difference before committing it.
 api:

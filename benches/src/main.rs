@@ -1,7 +1,7 @@
 //! `cargo run --release -p agentidp-bench`: durable issuance and verification as ratios to what the
 //! same machine can do at most, measured in the same run. `AGENTIDP_BENCH_SECONDS` sets the length of
 //! a row; the words `EdDSA`, `ES256` and numbers of callers pick rows: `-- EdDSA 64`; `-- scale` measures
-//! a large instance beside a small one.
+//! a large instance beside a small one; `-- signer ADDRESS` is a part of scripts/bench-http.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
@@ -13,6 +13,7 @@ mod limits;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod scale;
+mod signer;
 mod timing;
 
 use agentidp_core::Alg;
@@ -23,6 +24,12 @@ use timing::{Sample, per_second};
 const CALLERS: [usize; 4] = [1, 8, 64, 256];
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, address] = words.as_slice()
+        && word == "signer"
+    {
+        return signer::run(address);
+    }
     let seconds = std::env::var("AGENTIDP_BENCH_SECONDS").ok().and_then(|s| s.parse().ok());
     let seconds: f64 = seconds.unwrap_or(3.0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -38,7 +45,6 @@ fn main() {
         "raw SQLite FULL, 4 rows an issuance: {lone:.0} one a commit, {grouped:.0} 128 a commit\n"
     );
 
-    let words: Vec<String> = std::env::args().skip(1).collect();
     let picked = |name: &str, among: &[String]| {
         !words.iter().any(|word| among.contains(word)) || words.iter().any(|word| word == name)
     };
