@@ -132,6 +132,8 @@ mod tests {
             assert_eq!(Frontier::from_bytes(frontier.size(), &bytes).unwrap(), frontier);
             assert!(Frontier::from_bytes(frontier.size(), &bytes[1..]).is_err());
             assert!(Frontier::from_bytes(frontier.size() << 1 | 1, &bytes).is_err());
+            let longer = [bytes.as_slice(), &[0]].concat();
+            assert!(Frontier::from_bytes(frontier.size(), &longer).is_err());
         }
     }
 }

@@ -148,3 +148,168 @@ impl ChainVerifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Entry, Outcome};
+    use crate::base::{SystemRng, Timestamp};
+    use FindingKind::{Entry as Changed, Foreign, Head, Link, Sequence};
+
+    const LOG: &str = "idp.example.com/audit/01900000-0000-7000-8000-000000000001";
+
+    #[derive(Clone)]
+    struct Row {
+        seq: u64,
+        event_id: String,
+        entry: String,
+        previous: Vec<u8>,
+        hash: Vec<u8>,
+    }
+
+    fn event(seq: u64) -> EventId {
+        EventId::parse(&format!("01900000-0000-7000-8000-0000000000{seq:02}")).unwrap()
+    }
+
+    fn entry(log: &str, event_id: &EventId, what: &str) -> String {
+        let time = Timestamp::from_seconds(1_795_316_400);
+        Entry::new(log, event_id, time, what, Outcome::Success).to_bytes().unwrap()
+    }
+
+    /// Rows that link to one another, each with `text` of its number as its entry.
+    fn linked(length: u64, text: impl Fn(u64) -> String) -> Vec<Row> {
+        let mut previous = genesis_hash(LOG);
+        let row = |seq| {
+            let (event_id, entry) = (event(seq).to_string(), text(seq));
+            let hash = chain_hash(&previous, &leaf_hash(entry.as_bytes()));
+            let row =
+                Row { seq, event_id, entry, previous: previous.to_vec(), hash: hash.to_vec() };
+            previous = hash;
+            row
+        };
+        (0..length).map(row).collect()
+    }
+
+    fn log() -> Vec<Row> {
+        linked(5, |seq| entry(LOG, &event(seq), "token.issued"))
+    }
+
+    /// The report on `rows`, whose head is that of `head`.
+    fn report(rows: &[Row], head: &[Row]) -> ChainReport {
+        let mut frontier = Frontier::default();
+        head.iter().for_each(|row| frontier.append(&leaf_hash(row.entry.as_bytes())));
+        let last = head.last().map_or(genesis_hash(LOG).to_vec(), |row| row.hash.clone());
+        verify(rows, Some((head.len() as u64, &last, &frontier)))
+    }
+
+    fn verify(rows: &[Row], head: Option<(u64, &[u8], &Frontier)>) -> ChainReport {
+        let mut verifier = ChainVerifier::new(LOG);
+        for row in rows {
+            verifier.push(row.seq, &row.event_id, &row.entry, &row.previous, &row.hash);
+        }
+        verifier.finish(head)
+    }
+
+    fn findings(report: &ChainReport) -> Vec<(u64, FindingKind)> {
+        assert_eq!(report.valid, report.findings.is_empty());
+        report.findings.iter().map(|finding| (finding.seq, finding.kind)).collect()
+    }
+
+    #[test]
+    fn a_whole_log_is_valid_and_so_is_an_empty_one() {
+        let rows = log();
+        let whole = report(&rows, &rows);
+        assert_eq!((findings(&whole), whole.size, whole.broken_at_event_id), (vec![], 5, None));
+        assert_eq!(findings(&report(&[], &[])), []);
+    }
+
+    /// One change at a time, so that each is found by the one check that is for it.
+    #[test]
+    fn each_change_is_found_where_it_is_and_for_what_it_is() {
+        let change = |change: &dyn Fn(&mut Vec<Row>)| {
+            let (mut rows, head) = (log(), log());
+            change(&mut rows);
+            findings(&report(&rows, &head))
+        };
+        let other = || entry(LOG, &event(2), "token.revoked");
+        // The entry alone; and with its hash, as somebody does who knows how the chain is made.
+        assert_eq!(change(&|rows| rows[2].entry = other()), [(2, Changed), (5, Head)]);
+        let rehashed = |rows: &mut Vec<Row>| {
+            rows[2].entry = other();
+            let previous = Hash::try_from(rows[2].previous.as_slice()).unwrap();
+            rows[2].hash = chain_hash(&previous, &leaf_hash(rows[2].entry.as_bytes())).to_vec();
+        };
+        assert_eq!(change(&rehashed), [(3, Link), (5, Head)]);
+        assert_eq!(change(&|rows| rows[2].hash = vec![7; 32]), [(2, Changed), (3, Link)]);
+        assert_eq!(change(&|rows| rows[2].hash = vec![7; 31]), [(2, Changed)]);
+        assert_eq!(change(&|rows| rows[2].previous = vec![7; 32]), [(2, Link), (2, Changed)]);
+        assert_eq!(change(&|rows| rows[2].previous = vec![7; 31]), [(2, Link)]);
+        assert_eq!(change(&|rows| rows[2].event_id = event(9).to_string()), [(2, Foreign)]);
+        assert_eq!(change(&|rows| rows[2].event_id = "none".to_owned()), [(2, Foreign)]);
+        // A number that is missing is told once, at the place from which on it is missing.
+        let renumbered = |rows: &mut Vec<Row>| rows[2..].iter_mut().for_each(|row| row.seq += 1);
+        assert_eq!(change(&renumbered), [(3, Sequence), (6, Head)]);
+        let removed = |rows: &mut Vec<Row>| drop(rows.remove(2));
+        assert_eq!(change(&removed), [(3, Sequence), (3, Link), (5, Head)]);
+        let swapped = |rows: &mut Vec<Row>| rows.swap(2, 3);
+        assert!(change(&swapped).contains(&(3, Sequence)));
+    }
+
+    #[test]
+    fn the_first_event_that_is_wrong_is_named() {
+        let (mut rows, head) = (log(), log());
+        rows[3].hash = vec![7; 32];
+        assert_eq!(report(&rows, &head).broken_at_event_id, Some(event(3)));
+        // A head names no event.
+        assert_eq!(report(&head[..4], &head).broken_at_event_id, None);
+    }
+
+    #[test]
+    fn an_entry_of_another_log_or_event_is_foreign_however_well_it_is_linked() {
+        for (seq, text) in [
+            (1, entry("idp.example.com/audit/another", &event(1), "token.issued")),
+            (1, entry(LOG, &event(2), "token.issued")),
+            (3, "{}".to_owned()),
+            (3, "no JSON".to_owned()),
+        ] {
+            let own = |at| entry(LOG, &event(at), "token.issued");
+            let rows = linked(5, |at| if at == seq { text.clone() } else { own(at) });
+            assert_eq!(findings(&report(&rows, &rows)), [(seq, Foreign)], "{text}");
+        }
+        // The first links to the name of its log.
+        let mut verifier = ChainVerifier::new("idp.example.com/audit/another");
+        let row = &log()[0];
+        verifier.push(row.seq, &row.event_id, &row.entry, &row.previous, &row.hash);
+        assert_eq!(findings(&verifier.finish(None)), [(0, Link), (0, Foreign), (1, Head)]);
+    }
+
+    #[test]
+    fn a_head_must_agree_in_size_hash_and_tree() {
+        let rows = log();
+        assert_eq!(findings(&verify(&rows, None)), [(5, Head)]);
+        assert_eq!(findings(&report(&rows[..4], &rows)), [(4, Head)], "an end that was cut off");
+        assert_eq!(findings(&report(&rows, &rows[..4])), [(5, Head)], "a head that lies behind");
+        let mut frontier = Frontier::default();
+        rows.iter().for_each(|row| frontier.append(&leaf_hash(row.entry.as_bytes())));
+        let last = &rows[4].hash;
+        assert!(verify(&rows, Some((5, last, &frontier))).valid);
+        for (size, hash, frontier) in
+            [(4, last, &frontier), (5, &vec![7; 32], &frontier), (5, last, &Frontier::default())]
+        {
+            let report = verify(&rows, Some((size, hash, frontier)));
+            assert_eq!(findings(&report), [(5, Head)], "{size}");
+        }
+    }
+
+    #[test]
+    fn all_findings_are_counted_and_the_first_hundred_are_told() {
+        let random = EventId::generate(&crate::base::SystemClock, &SystemRng).unwrap();
+        let mut verifier = ChainVerifier::new(LOG);
+        for seq in 0..150 {
+            // Out of order, and linked to nothing.
+            verifier.push(seq * 2 + 1, random.as_str(), "x", &[], &[]);
+        }
+        let report = verifier.finish(None);
+        assert_eq!((report.findings.len(), report.findings_count), (FINDINGS_MAX, 150 * 4 + 1));
+    }
+}

@@ -130,6 +130,19 @@ mod tests {
         ] {
             assert!(matches!(from_pem(&bad), Err(KeyError::Pem(_))), "{bad}");
         }
+        let complaint = |text: &str| match from_pem(text) {
+            Err(KeyError::Pem(complaint)) => complaint,
+            other => panic!("{other:?}"),
+        };
+        // Who hands in the wrong half learns which it is, wherever in the text it stands.
+        let private = ED25519_PEM.replace("PUBLIC", "PRIVATE");
+        for text in [private.clone(), format!("{ED25519_PEM}{private}")] {
+            assert!(complaint(&text).contains("a private key"), "{text}");
+        }
+        let padded =
+            |length: usize| format!("{ED25519_PEM}{}", "\n".repeat(length - ED25519_PEM.len()));
+        assert!(from_pem(&padded(PEM_BYTES_MAX)).is_ok());
+        assert_eq!(complaint(&padded(PEM_BYTES_MAX + 1)), "too long");
     }
 
     #[test]

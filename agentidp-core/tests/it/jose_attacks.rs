@@ -1,6 +1,7 @@
 //! Attacks on the form, the header and the signature of a token. The numbers are the rows of the
 //! attack table that the verifier was built against.
 
+use agentidp_core::base::limits::JSON_DEPTH_MAX;
 use agentidp_core::crypto::{Alg, hmac_sha256};
 use agentidp_core::jose::{Jwks, VerifyError};
 use serde_json::{Value, json};
@@ -481,6 +482,9 @@ fn a_huge_token_is_refused_by_its_length() {
     let error = issuer.verify(&issuer.sign_claims(&claims)).unwrap_err();
     assert!(matches!(error, VerifyError::TooLong { .. }));
     assert!(matches!(issuer.verify(&".".repeat(16 * 1024 + 1)), Err(VerifyError::TooLong { .. })));
+    let of_length = |length: usize| ".".repeat(length);
+    assert!(matches!(issuer.verify(&of_length(16 * 1024)), Err(VerifyError::Form)));
+    assert!(matches!(issuer.verify(&of_length(16 * 1024 + 1)), Err(VerifyError::TooLong { .. })));
     claims["filler"] = json!("x".repeat(11 * 1024));
     assert!(issuer.verify(&issuer.sign_claims(&claims)).is_ok());
 }
@@ -489,10 +493,15 @@ fn a_huge_token_is_refused_by_its_length() {
 #[test]
 fn deep_json_is_refused() {
     let issuer = Issuer::one();
-    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-    let payload = claims().to_string().replacen('{', &format!("{{\"deep\":{deep},"), 1);
-    let error = issuer.verify(&issuer.sign(&issuer.header().to_string(), &payload)).unwrap_err();
-    assert_eq!(error, VerifyError::Payload);
+    let verify = |depth: usize| {
+        let deep = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let payload = claims().to_string().replacen('{', &format!("{{\"deep\":{deep},"), 1);
+        issuer.verify(&issuer.sign(&issuer.header().to_string(), &payload))
+    };
+    assert_eq!(verify(200), Err(VerifyError::Payload));
+    // The object that holds it is a level too.
+    assert!(verify(JSON_DEPTH_MAX - 1).is_ok());
+    assert_eq!(verify(JSON_DEPTH_MAX), Err(VerifyError::Payload));
 }
 
 /// Rows 60 and 61.
@@ -520,6 +529,9 @@ fn tokens_of_other_types_are_not_access_tokens() {
         "application/",
         "application/application/at+jwt",
         "text/at+jwt",
+        // As long as `application/`.
+        "image/x-iconat+jwt",
+        "multipart/x-at+jwt",
         "at",
         "at+jwt;x=y",
     ] {

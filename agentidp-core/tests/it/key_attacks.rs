@@ -1,8 +1,8 @@
 //! Attacks by keys: what the import policy must stop. The numbers are rows of the attack table.
 
-use agentidp_core::ErrorCode;
-use agentidp_core::crypto::{KeyError, PublicKey};
+use agentidp_core::crypto::{Alg, KeyError, PublicKey};
 use agentidp_core::jose::{Jwk, JwkError, Jwks};
+use agentidp_core::{ErrorCode, SystemRng};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -248,6 +248,9 @@ fn keys_for_other_purposes_are_not_used() {
     {
         refused(&with(ec(), "key_ops", operations), &JwkError::Member("key_ops"));
     }
+    let many: Vec<String> = (0..17).map(|n| format!("x{n}")).collect();
+    passed_over(&with(ec(), "key_ops", json!(&many[..16])));
+    refused(&with(ec(), "key_ops", json!(many)), &JwkError::Member("key_ops"));
     let sig = with(ec(), "use", json!("sig"));
     refused(&with(sig, "key_ops", json!(["encrypt"])), &JwkError::Member("key_ops"));
     let enc = with(ec(), "use", json!("enc"));
@@ -265,6 +268,10 @@ fn an_alg_that_contradicts_the_key_is_refused() {
         (ec(), "none"),
         (ec(), "HS256"),
         (ec(), "Ed25519"),
+        (ec(), "PS256"),
+        (okp(), "RSA-OAEP"),
+        (okp(), "ECDH-ES"),
+        (rsa(2048), "ECDH-ES+A256KW"),
         (rsa(2048), "HS256"),
         (rsa(2048), "ES256"),
         (rsa(2048), "rs256"),
@@ -277,6 +284,9 @@ fn an_alg_that_contradicts_the_key_is_refused() {
     refused(&with(ec(), "alg", json!(1)), &JwkError::Member("alg"));
     for alg in ["PS256", "RS512", "RSA-OAEP", "RSA-OAEP-256"] {
         passed_over(&with(rsa(2048), "alg", json!(alg)));
+    }
+    for alg in ["ECDH-ES", "ECDH-ES+A256KW"] {
+        passed_over(&with(ec(), "alg", json!(alg)));
     }
 }
 
@@ -324,6 +334,14 @@ fn our_own_set_holds_public_members_and_distinct_names() {
     }
     assert_eq!(Jwks::parse(set.to_json().as_bytes()).unwrap(), set);
     assert_eq!(Jwks::from_keys([keys[0].clone(), keys[0].clone()]), Err(JwkError::DuplicateKid));
+    // We publish no set that our own parser would refuse.
+    let provider = crate::common::providers()[0];
+    let many: Vec<PublicKey> = (0..65)
+        .map(|_| provider.generate(Alg::EdDsa, &SystemRng).unwrap())
+        .map(|key| provider.signer(&key).unwrap().public_key().clone())
+        .collect();
+    assert_eq!(Jwks::from_keys(many[..64].to_vec()).unwrap().keys().len(), 64);
+    assert_eq!(Jwks::from_keys(many), Err(JwkError::TooManyKeys(64)));
 }
 
 /// Row 5: PEM is read to the letter, for all three kinds.

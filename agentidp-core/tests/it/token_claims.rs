@@ -104,6 +104,16 @@ fn a_life_beyond_the_limit_is_refused() {
     let verifier = issuer.verifier.clone().life_seconds_max(300);
     let error = verifier.verify_access_token(&issuer.valid_token(), AUDIENCE).unwrap_err();
     assert_eq!(error, VerifyError::LifeTooLong);
+    // Nobody can ask for a life without bound, or for none at all.
+    let beyond = issuer.sign_claims(&claims_with("exp", json!(NOW + day + 1)));
+    let lax = issuer.verifier.clone().life_seconds_max(i64::MAX);
+    let error = lax.verify_access_token(&beyond, AUDIENCE).unwrap_err();
+    assert_eq!(error, VerifyError::LifeTooLong);
+    let second = issuer.sign_claims(&claims_with("exp", json!(NOW + 1)));
+    for seconds in [1, 0, i64::MIN] {
+        let strict = issuer.verifier.clone().life_seconds_max(seconds);
+        assert!(strict.verify_access_token(&second, AUDIENCE).is_ok(), "{seconds}");
+    }
 }
 
 /// Rows 48, 49 and 50: the boundaries, one second to each side.
@@ -124,6 +134,11 @@ fn the_skew_is_sixty_seconds_and_the_end_is_exclusive() {
     accepts("nbf", json!(NOW + 60));
     assert_eq!(error_of("nbf", json!(NOW + 61)), VerifyError::NotYetValid);
     assert_eq!(error_of("nbf", json!(NOW + 86_400)), VerifyError::NotYetValid);
+    // A good `nbf` makes up for no `iat` of the future.
+    let mut claims = claims_with("nbf", json!(NOW));
+    claims["iat"] = json!(NOW + 61);
+    let error = issuer.verify(&issuer.sign_claims(&claims)).unwrap_err();
+    assert_eq!(error, VerifyError::NotYetValid);
 }
 
 /// Row 85: a clock before the epoch, which reads as the epoch, and one at the end of time.
