@@ -103,6 +103,15 @@ fn without_postgresql_a_url_of_it_is_refused_with_the_way_to_get_it() {
     assert!(!sandbox.path().join("other").exists());
 }
 
+#[cfg(not(feature = "server"))]
+#[test]
+fn without_the_server_serve_tells_the_way_to_get_it() {
+    let sandbox = Sandbox::with_instance();
+    let answer = sandbox.run(&["--json", "serve"]);
+    assert_eq!((answer.exit, answer.refusal().as_str()), (1, "config_invalid"));
+    assert!(answer.stderr.contains("--features server"), "{answer:?}");
+}
+
 #[test]
 fn of_many_that_make_one_home_at_once_one_does() {
     for _ in 0..3 {

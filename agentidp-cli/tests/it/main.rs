@@ -27,6 +27,9 @@ mod sandbox;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+#[cfg(all(unix, feature = "server"))]
+mod serve;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod transcripts;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -26,6 +26,8 @@ struct Asked {
     peer: Option<Peer>,
     trace: Option<TraceParent>,
     body: Option<BodyWatch>,
+    names_its_host: bool,
+    ends_connection: bool,
     request_id: Option<RequestId>,
 }
 
@@ -51,6 +53,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next)
 
 /// Why a request does not come to its handler, or its answer not to the client.
 enum Refusal {
+    Hosts,
     Exposed,
     Overloaded,
     TooLarge,
@@ -67,6 +70,10 @@ impl Asked {
             peer: extensions.get::<Peer>().copied(),
             trace: TraceParent::of(request.headers()),
             body: extensions.get::<BodyWatch>().cloned(),
+            names_its_host: names_its_host(request),
+            // Where the length was given as well, hyper has taken it away, and what follows may be meant
+            // for another reader (RFC 9112 section 6.1).
+            ends_connection: request.headers().contains_key(header::TRANSFER_ENCODING),
             request_id: extensions.get::<RequestId>().cloned(),
         }
     }
@@ -83,6 +90,9 @@ impl Asked {
     fn admit(&self, app: &App) -> Result<(), Response> {
         // Without a socket there is no peer: a host of one's own stands before us.
         let Some(peer) = self.peer else { return Ok(()) };
+        if !self.names_its_host {
+            return Err(self.refuse(Refusal::Hosts));
+        }
         if peer.way == Way::Exposed {
             return Err(self.refuse(Refusal::Exposed));
         }
@@ -100,6 +110,9 @@ impl Asked {
 
     fn refuse(&self, refusal: Refusal) -> Response {
         let (status, code, text) = match refusal {
+            Refusal::Hosts => {
+                (StatusCode::BAD_REQUEST, "invalid_input", "the field `Host` is there once")
+            }
             Refusal::Exposed => (
                 StatusCode::FORBIDDEN,
                 "https_required",
@@ -141,6 +154,9 @@ impl Asked {
         if self.peer.is_some_and(|peer| peer.way == Way::Https) {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
+        if self.ends_connection {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let duration = self.begun.elapsed();
         let status = response.status().as_u16();
@@ -164,4 +180,10 @@ impl Asked {
             cause: inside.and_then(|inside| inside.cause.as_deref()),
         });
     }
+}
+
+/// Once, which HTTP/1.0 did not ask for (RFC 9112 section 3.2).
+fn names_its_host(request: &Request) -> bool {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() == Version::HTTP_10)
 }

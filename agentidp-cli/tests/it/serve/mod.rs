@@ -1,0 +1,10 @@
+//! The server, as its clients and its operator meet it: through sockets, signals and files.
+
+mod ending;
+mod limits;
+mod observing;
+mod plain;
+mod server;
+mod sockets;
+mod tls;
+mod waiting;

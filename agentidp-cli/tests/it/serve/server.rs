@@ -1,0 +1,199 @@
+//! A server of a sandbox's instance, and a client that writes its requests byte by byte.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::sandbox::{Agent, Sandbox};
+
+/// Longest time that anything may take before a test fails.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server. Killed when dropped, if it has not ended.
+pub(super) struct Server {
+    child: Child,
+    pub(super) address: SocketAddr,
+    pub(super) admin: Option<SocketAddr>,
+    said: Option<JoinHandle<String>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Server {
+    pub(super) fn start(sandbox: &Sandbox, arguments: &[&str]) -> Server {
+        Server::start_with(sandbox, arguments, |_| {})
+    }
+
+    /// One whose process gets more than arguments.
+    pub(super) fn start_with(
+        sandbox: &Sandbox,
+        arguments: &[&str],
+        more: impl FnOnce(&mut Command),
+    ) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentidp"));
+        command.args(["--json", "serve"]);
+        for (flag, value) in [("--listen", "127.0.0.1:0"), ("--log-format", "json")] {
+            if !arguments.contains(&flag) {
+                command.args([flag, value]);
+            }
+        }
+        command.args(arguments).current_dir(sandbox.path()).env_clear();
+        command.env("HOME", sandbox.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        more(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let said = std::thread::spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            said
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let _ = child.kill();
+            panic!("it does not listen: {line}")
+        });
+        let address = |name: &str| told[name].as_str().map(|text| text.parse().unwrap());
+        let (listen, admin) = (address("listen").unwrap(), address("adminListen"));
+        Server { child, address: listen, admin, said: Some(said) }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+
+    /// Sends bytes over a connection of their own, and reads until it ends.
+    pub(super) fn send(&self, bytes: impl AsRef<[u8]>) -> Reply {
+        send(self.connect(), bytes)
+    }
+
+    pub(super) fn get(&self, path: &str) -> Reply {
+        self.send(get(path))
+    }
+
+    /// Asks for a token.
+    pub(super) fn token(&self, id: &str, secret: &str) -> Reply {
+        self.send(token_request(id, secret, "Connection: close\r\n"))
+    }
+
+    pub(super) fn token_of(&self, agent: &Agent) -> Reply {
+        self.token(&agent.id, &agent.secret)
+    }
+
+    pub(super) fn signal(&self, signal: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end: the exit code, and what it said.
+    pub(super) fn ended(mut self) -> (Option<i32>, String) {
+        let begin = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "it does not end");
+            pause();
+        };
+        (status.code(), self.said.take().unwrap().join().unwrap())
+    }
+
+    /// Ends it, and what it said.
+    pub(super) fn end(self) -> String {
+        self.signal("-TERM");
+        let (code, said) = self.ended();
+        assert_eq!(code, Some(0), "{said}");
+        said
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.said.is_some() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> &str {
+        let line = self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        });
+        line.unwrap_or_default()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Reads what a connection answered; status 0 where it ended without a word.
+    pub(super) fn parse(bytes: &[u8]) -> Reply {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).map_or(0, |status| status.parse().unwrap());
+        Reply { status, head: head.to_owned(), body: body.to_owned() }
+    }
+}
+
+pub(super) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Writes what the server takes, and reads until it ends the connection.
+pub(super) fn send(mut stream: TcpStream, bytes: impl AsRef<[u8]>) -> Reply {
+    // Who refuses early does not read to the end.
+    let _ = stream.write_all(bytes.as_ref());
+    Reply::parse(&rest(&mut stream))
+}
+
+/// All that comes until the connection ends.
+pub(super) fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut read = Vec::new();
+    match stream.read_to_end(&mut read) {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("the connection does not end: {error}"),
+    }
+    read
+}
+
+pub(super) fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\r\n")
+}
+
+/// A request for a token, with `fields` beside what it needs.
+pub(super) fn token_request(id: &str, secret: &str, fields: &str) -> String {
+    const BODY: &str = "grant_type=client_credentials";
+    let basic = STANDARD.encode(format!("{id}:{secret}"));
+    let length = BODY.len();
+    format!(
+        "POST /oauth2/token HTTP/1.1\r\nHost: idp\r\nAuthorization: Basic {basic}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n{fields}\r\n{BODY}"
+    )
+}
+
+pub(super) fn pause() {
+    agentidp_core::base::pause(Duration::from_millis(20));
+}
