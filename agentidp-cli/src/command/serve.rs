@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use super::duration;
@@ -73,6 +74,9 @@ pub(crate) struct Arguments {
     /// Most requests that are answered at once.
     #[arg(long, value_name = "N", default_value_t = 4096, env = "AGENTIDP_MAX_REQUESTS_IN_FLIGHT", value_parser = clap::value_parser!(u32).range(1..))]
     max_requests_in_flight: u32,
+    /// Refuse proofs of keys (DPoP) without a nonce, and hand nonces out.
+    #[arg(long, env = "AGENTIDP_REQUIRE_DPOP_NONCES", value_parser = FalseyValueParser::new())]
+    require_dpop_nonces: bool,
     /// Most connections at once.
     #[arg(long, value_name = "N", default_value_t = 20_000, env = "AGENTIDP_MAX_CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,

@@ -4,12 +4,13 @@
 use std::path::PathBuf;
 
 use agentidp_core::canon::parse_strict;
-use agentidp_core::crypto::{DataKey, Place, data_key_id, open};
+use agentidp_core::crypto::{CryptoProvider, DataKey, Place, data_key_id, open};
 use agentidp_core::import::ImportLine;
 use agentidp_core::jose::{Jwk, Jwks};
 use agentidp_core::model::{ClientSecret, ScopeSet, Slug};
-use agentidp_core::verify::{AccessTokenClaims, IdTokenClaims};
-use agentidp_core::{AgentId, DataKeyId, Jti, OrgId, SecretBytes, Timestamp};
+use agentidp_core::oidc::ClientAssertion;
+use agentidp_core::verify::{AccessTokenClaims, IdTokenClaims, ProvenRequest, verify_dpop_proof};
+use agentidp_core::{AgentId, DataKeyId, Jti, OrgId, SecretBytes, SecretString, Timestamp};
 use agentidp_testkit::{replay, seeds};
 
 use crate::common::Issuer;
@@ -46,7 +47,7 @@ macro_rules! targets {
     };
 }
 
-targets!(jwt, claims, jwk, jwks, key_text, envelope, import_line, strict_json, words);
+targets!(jwt, claims, proofs, jwk, jwks, key_text, envelope, import_line, strict_json, words);
 
 fn jwt() {
     let issuer = Issuer::one();
@@ -72,6 +73,25 @@ fn claims() {
         if let Ok(claims) = IdTokenClaims::from_payload(bytes) {
             assert_eq!(IdTokenClaims::from_payload(&claims.to_payload()), Ok(claims));
         }
+    });
+}
+
+/// Assertions, and proofs that bring their own key. A changed byte breaks every one.
+fn proofs() {
+    let provider = CryptoProvider::default_provider();
+    let now = Timestamp::from_seconds(1_795_316_400);
+    let url = "https://idp.example.com/oauth2/token";
+    let request = ProvenRequest { method: "POST", url, access_token: Some("token") };
+    let is_proof = |text: &str| verify_dpop_proof(text, request, &provider, now).is_ok();
+    let is_assertion = |text: &str| ClientAssertion::parse(&SecretString::from(text)).is_ok();
+    let texts = seeds("proofs").into_iter().map(|seed| String::from_utf8(seed).unwrap());
+    let texts: Vec<_> = texts.collect();
+    assert_eq!(texts.iter().filter(|text| is_proof(text)).count(), 2);
+    assert_eq!(texts.iter().filter(|text| is_assertion(text)).count(), 2);
+    replay("proofs", |bytes| {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        is_assertion(text);
+        assert!(texts.iter().any(|seed| seed == text) || !is_proof(text));
     });
 }
 

@@ -1,8 +1,8 @@
 //! `agentidp serve`, in a build that has the server.
 
 use agentidp_http::{
-    Listening, LogFormat, LogOptions, Network, ProxyField, RequestLog, ServeError, ServeOptions,
-    TlsFiles, serve,
+    AppOptions, Listening, LogFormat, LogOptions, Network, ProxyField, RequestLog, ServeError,
+    ServeOptions, TlsFiles, serve,
 };
 
 use super::{Arguments, LogForm, LoggedRequests, ProxyFieldName};
@@ -66,6 +66,7 @@ impl Arguments {
         options.limits.per_address_per_minute = any(self.rate_limit_per_address);
         options.limits.in_all_per_minute = any(self.rate_limit_in_all);
         options.limits.in_flight_max = count(self.max_requests_in_flight);
+        options.app = AppOptions::default().require_dpop_nonces(self.require_dpop_nonces);
         options.connections_max = count(self.max_connections);
         options.connections_per_address_max = count(self.max_connections_per_address);
         options.header_timeout = self.header_timeout;
