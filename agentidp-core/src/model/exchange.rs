@@ -116,3 +116,143 @@ impl StandingToken {
             && self.actors.current().is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::model::{AgentStatus, OrgStatus, TokenTerms};
+
+    fn agent(last: u32) -> AgentId {
+        AgentId::parse(&format!("01900000-0000-7000-8000-0000000000a{last}")).unwrap()
+    }
+
+    fn org(last: u32) -> OrgId {
+        OrgId::parse(&format!("01900000-0000-7000-8000-00000000000{last}")).unwrap()
+    }
+
+    fn client() -> Client {
+        Client {
+            agent_id: agent(1),
+            organization_id: org(1),
+            did: "did:web:example.com:agents:1".to_owned(),
+            name: "bot".to_owned(),
+            agent_status: AgentStatus::Active,
+            org_status: OrgStatus::Active,
+            scopes: ScopeSet::default(),
+            audiences: Vec::new(),
+            url: None,
+            terms: TokenTerms {
+                not_before: Timestamp::from_micros(0),
+                org_life_seconds_max: None,
+                agent_life_seconds_max: None,
+                per_month_max: 10,
+                per_minute_max: 60,
+            },
+            credentials: Vec::new(),
+            keys: Vec::new(),
+            token_alg: None,
+            agent_version: 1,
+            org_version: 1,
+            token_issued_subscribed: false,
+        }
+    }
+
+    /// A token of `subject` for us, which nobody acts by.
+    fn token_of(subject: u32) -> StandingToken {
+        StandingToken {
+            jti: Jti::parse("01900000-0000-7000-8000-000000000099").unwrap(),
+            organization_id: org(1),
+            subject: agent(subject),
+            did: format!("did:web:example.com:agents:{subject}"),
+            client_id: agent(subject).to_string(),
+            audiences: vec![ISSUER.to_owned()],
+            scopes: ScopeSet::parse("tools:read").unwrap(),
+            actors: ActorChain::default(),
+            may_act: None,
+            seconds_left: 600,
+        }
+    }
+
+    const ISSUER: &str = "https://idp.example.com";
+
+    fn decide(
+        subject: StandingToken,
+        actor: Option<StandingToken>,
+    ) -> Result<Vec<AgentId>, Refusal> {
+        let exchange = Exchange { subject, actor, issuer: ISSUER.to_owned() };
+        Ok(exchange.decide(&client())?.actors.actors().to_vec())
+    }
+
+    /// A token of agent 2 that says that the client may act.
+    fn handed() -> StandingToken {
+        StandingToken { may_act: Some(agent(1)), ..token_of(2) }
+    }
+
+    #[test]
+    fn a_client_acts_for_whom_it_may_and_narrows_its_own() {
+        assert_eq!(decide(handed(), None), Ok(vec![agent(1)]));
+        assert_eq!(decide(token_of(1), None), Ok(vec![]), "its own token");
+        let for_another = StandingToken { may_act: Some(agent(3)), ..token_of(2) };
+        assert_eq!(decide(for_another, None), Err(Refusal::MayNotAct));
+        assert_eq!(decide(token_of(2), None), Err(Refusal::MayNotAct));
+        // It acts by this one already, and needs no further leave for a narrower one.
+        let acting = ActorChain::default().joined_by(&agent(1)).unwrap();
+        let acted =
+            StandingToken { actors: acting, client_id: agent(1).to_string(), ..token_of(2) };
+        assert_eq!(decide(acted, None), Ok(vec![agent(1)]));
+        // Who acted before gets nothing by having done so.
+        let before = ActorChain::default().joined_by(&agent(1)).unwrap().joined_by(&agent(3));
+        let passed_on = StandingToken { actors: before.unwrap(), ..token_of(2) };
+        assert_eq!(decide(passed_on, None), Err(Refusal::MayNotAct));
+    }
+
+    #[test]
+    fn a_token_that_was_not_handed_to_the_client_is_refused() {
+        let client = client();
+        for (audience, handed_to) in [
+            (ISSUER, true),
+            (client.agent_id.as_str(), true),
+            (client.did.as_str(), true),
+            ("https://api.example.com", false),
+        ] {
+            let token = StandingToken { audiences: vec![audience.to_owned()], ..handed() };
+            let expected =
+                if handed_to { Ok(vec![agent(1)]) } else { Err(Refusal::SubjectTokenRefused) };
+            assert_eq!(decide(token, None), expected, "{audience}");
+        }
+        // Issued to it: for whomever it is meant.
+        let elsewhere = vec!["https://api.example.com".to_owned()];
+        let own = StandingToken { audiences: elsewhere, ..token_of(1) };
+        assert_eq!(decide(own, None), Ok(vec![]));
+        let foreign = StandingToken { organization_id: org(2), ..handed() };
+        assert_eq!(decide(foreign, None), Err(Refusal::SubjectTokenRefused));
+    }
+
+    #[test]
+    fn an_actor_token_is_the_clients_own_about_itself_with_nobody_behind_it() {
+        assert_eq!(decide(handed(), Some(token_of(1))), Ok(vec![agent(1)]));
+        let chain = ActorChain::default().joined_by(&agent(3)).unwrap();
+        for wrong in [
+            token_of(2),
+            StandingToken { client_id: agent(2).to_string(), ..token_of(1) },
+            StandingToken { subject: agent(2), ..token_of(1) },
+            StandingToken { actors: chain, ..token_of(1) },
+        ] {
+            assert_eq!(decide(handed(), Some(wrong)), Err(Refusal::ActorTokenRefused));
+        }
+    }
+
+    #[test]
+    fn what_is_issued_lives_no_longer_than_what_was_handed_in() {
+        let life = |subject, actor: Option<i64>, usual| {
+            let subject = StandingToken { seconds_left: subject, ..handed() };
+            let actor = actor.map(|left| StandingToken { seconds_left: left, ..token_of(1) });
+            Exchange { subject, actor, issuer: ISSUER.to_owned() }.life_seconds(usual)
+        };
+        assert_eq!(life(600, None, 3600), 600);
+        assert_eq!(life(600, Some(60), 3600), 60);
+        assert_eq!(life(60, Some(600), 3600), 60);
+        assert_eq!(life(600, Some(600), 30), 30);
+    }
+}
