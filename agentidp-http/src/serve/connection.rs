@@ -46,8 +46,8 @@ impl Shared {
         let mut ending = self.ending.clone();
         let begun = async {
             // Whoever says nothing costs a socket and no buffers.
-            let first = timeout(self.options.idle_timeout, stream.readable()).await;
-            matches!(first, Ok(Ok(())))
+            let first = timeout(self.options.idle_timeout, stream.peek(&mut [0])).await;
+            matches!(first, Ok(Ok(1)))
         };
         tokio::select! {
             biased;
@@ -56,13 +56,17 @@ impl Shared {
         }
         // An answer is small, and its client waits for it.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.tls else {
-            self.requests(stream, address, false).await;
-            return;
-        };
+        // Boxed, so that whoever says nothing has no room for what is said later.
+        match &self.tls {
+            None => Box::pin(self.requests(stream, address, false)).await,
+            Some(tls) => Box::pin(self.shaken(stream, tls, address)).await,
+        }
+    }
+
+    async fn shaken(&self, stream: TcpStream, tls: &TlsAcceptor, address: IpAddr) {
         let handshake = timeout(self.options.header_timeout, tls.accept(stream)).await;
         if let Ok(Ok(stream)) = handshake {
-            self.requests(stream, address, true).await;
+            Box::pin(self.requests(stream, address, true)).await;
         }
     }
 
@@ -123,4 +127,22 @@ async fn answer(
 pub(super) async fn ended(ending: &mut watch::Receiver<bool>) {
     // Without a sender there is no server.
     let _ = ending.wait_for(|ending| *ending).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thousands of connections say nothing, and each of them is one of these.
+    #[tokio::test]
+    async fn a_connection_that_says_nothing_is_small() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (_end, ending) = watch::channel(false);
+        let options = Arc::new(ServeOptions::new(address));
+        let shared = Shared { options, router: Router::new(), tls: None, ending };
+        let bytes = size_of_val(&shared.serve(stream, address.ip()));
+        assert!(bytes < 1024, "{bytes} bytes");
+    }
 }

@@ -150,7 +150,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
-        if flushed.is_pending() && this.is_over(this.moved_at + this.patience.idle, context) {
+        // Once an answer is written, nobody may read until something comes: the wait for it begins here.
+        let waits = flushed.is_pending() || !this.answering.now();
+        if waits && this.is_over(this.moved_at + this.patience.idle, context) {
             return over();
         }
         flushed

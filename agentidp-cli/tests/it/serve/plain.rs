@@ -93,7 +93,7 @@ fn a_proxy_is_believed_when_it_is_named_and_else_not() {
 #[test]
 fn a_client_beyond_loopback_is_refused_and_not_redirected() {
     let sandbox = Sandbox::with_instance();
-    let listen = ["--listen", "0.0.0.0:0", "--trusted-proxy", "192.0.2.0/24"];
+    let listen = ["--listen", "0.0.0.0:0", "--trusted-proxy", "203.0.113.0/24"];
     let server = Server::start(&sandbox, &listen);
     let port = server.address.port();
     // The address by which this machine would go to the network, if it has one.
