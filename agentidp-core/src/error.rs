@@ -110,6 +110,8 @@ error_codes! {
     DatabaseUnavailable = "database_unavailable", 503, Some("temporarily_unavailable"), 1, "check the database URL, its permissions and that it runs";
     /// The database is read-only, full or failing.
     DatabaseFailed = "database_failed", 503, Some("temporarily_unavailable"), 1, "check the disk's space and the permissions; nothing was changed";
+    /// The connection was lost while the database was committing: it was done, or it was not.
+    OutcomeUnknown = "outcome_unknown", 503, Some("temporarily_unavailable"), 1, "look whether it was done before you repeat it";
     /// The database is busy with another process.
     DatabaseBusy = "database_busy", 503, Some("temporarily_unavailable"), 1, "try again in a moment";
     /// All threads are busy and the queue is full.

@@ -32,16 +32,18 @@ pub use crypto::{Alg, CryptoProvider, KekSource};
 pub use error::ErrorCode;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use idp::{
-    AsyncIdp, Config, Database, Error, Idp, InstanceStatus, OrgHandle, Overloaded, SchemaStatus,
+    AsyncIdp, Claim, Config, Database, Error, Idp, InstanceStatus, Once, OrgHandle, Overloaded,
+    SchemaStatus,
 };
 pub use model::{
     Action, ActorChain, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState,
     AgentStatus, ClientAuth, Credential, CredentialKind, CredentialStatus, Custody, Denied,
-    DpopProof, HealthCheck, HealthStatus, Introspection, IntrospectionRequest, Invalid,
-    IssuedCredential, Issuer, KeyPolicy, KeyPurpose, KeyRefusal, KeyRotation, KeyState, Member,
-    MemberStays, NewAgent, NewCredential, NewKeyCredential, NewOrg, Org, OrgChanges, OrgFootprint,
-    OrgStatus, OrgStays, PlanTier, PresentedToken, RateLimited, RateScope, RevocationRequest,
-    RevokeTokens, Role, SigningKey, TokenExchange, TokenRequest, TokenResponse, TokenUsage,
+    DpopProof, HealthCheck, HealthStatus, IdempotencyKey, Introspection, IntrospectionRequest,
+    Invalid, IssuedCredential, Issuer, KeyPolicy, KeyPurpose, KeyRefusal, KeyRotation, KeyState,
+    Member, MemberStays, NewAgent, NewCredential, NewKeyCredential, NewOrg, Org, OrgChanges,
+    OrgFootprint, OrgStatus, OrgStays, PlanTier, PresentedToken, RateLimited, RateScope,
+    RevocationRequest, RevokeTokens, Role, SigningKey, TokenExchange, TokenRequest, TokenResponse,
+    TokenUsage,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use ops::{

@@ -105,6 +105,14 @@ pub const TX_ATTEMPTS_MAX: u32 = 5;
 pub const POSTGRES_CONNECTIONS_MAX: u32 = 32;
 /// Most clients whose decision is kept warm.
 pub const CLIENT_CACHE_MAX: usize = 20_000;
+/// Longest key of a request that is to be done once, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// For how long the answer to such a request is kept.
+pub const IDEMPOTENCY_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Most such requests of an organization that are remembered at once.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 10_000;
+/// Longest answer that is kept, in bytes.
+pub const IDEMPOTENCY_ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Threads on which an asynchronous host's verbs run. They mostly wait for a commit that they share.
 pub const ASYNC_THREADS: usize = 64;
 /// Verbs of an asynchronous host that wait for a thread before the next is refused.

@@ -48,6 +48,19 @@ impl OrgHandle {
         ops::credentials::get(&self.acting(), id)
     }
 
+    /// Checks that a credential is that agent's, for a caller that may change credentials: where both
+    /// are named, they must belong together.
+    ///
+    /// # Errors
+    /// [`CredentialError::NotFound`] when this organization's agent has none by that id.
+    pub fn check_credential(
+        &self,
+        agent: &AgentId,
+        id: &CredentialId,
+    ) -> Result<(), CredentialError> {
+        ops::credential_changes::check(&self.acting(), agent, id)
+    }
+
     /// A page of an agent's credentials, the oldest first, without their secrets.
     ///
     /// ```

@@ -15,6 +15,7 @@ mod client_auth;
 mod credential;
 mod exchange;
 mod health;
+mod idempotency;
 mod introspection;
 mod invalid;
 mod issuer;
@@ -51,6 +52,7 @@ pub use exchange::TokenExchange;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use exchange::{Exchange, StandingToken};
 pub use health::{HealthCheck, HealthStatus};
+pub use idempotency::IdempotencyKey;
 pub use introspection::{AgentInfo, Introspection, IntrospectionRequest, RevocationRequest};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use introspection::{Asker, AskingAgent, Subject};

@@ -218,6 +218,14 @@ pub struct Org {
     pub(crate) version: i64,
 }
 
+impl Org {
+    /// A number that differs after every change of the organization. It means nothing else; see
+    /// [`OrgChanges::expected_version`](super::OrgChanges::expected_version).
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+}
+
 /// How much there is of an organization: what would end with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

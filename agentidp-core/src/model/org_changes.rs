@@ -24,6 +24,7 @@ pub struct OrgChanges {
     max_agents: Option<i64>,
     max_tokens_per_month: Option<i64>,
     rate_limit_per_minute: Option<i64>,
+    expected_version: Option<i64>,
 }
 
 impl OrgChanges {
@@ -78,6 +79,13 @@ impl OrgChanges {
         self
     }
 
+    /// Changes the organization only if it still is at the version that [`Org::version`] told.
+    #[must_use]
+    pub fn expected_version(mut self, version: i64) -> OrgChanges {
+        self.expected_version = Some(version);
+        self
+    }
+
     /// Checks everything.
     pub(crate) fn build(self) -> Result<CheckedOrgChanges, Invalid> {
         if let Some(name) = &self.name {
@@ -115,6 +123,11 @@ impl CheckedOrgChanges {
             || rate_limit_per_minute.is_some();
         // Whoever manages organizations may change the rest of them too.
         if of_the_instance { Action::ManageOrgs } else { Action::ChangeOrg }
+    }
+
+    /// The version that the organization must have, where it is not the one that `old` has.
+    pub(crate) fn misses(&self, old: &Org) -> Option<i64> {
+        self.0.expected_version.filter(|expected| *expected != old.version)
     }
 
     /// The name that is asked for.

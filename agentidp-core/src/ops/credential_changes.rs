@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::audit::Datum;
-use crate::base::{CredentialId, limits};
+use crate::base::{AgentId, CredentialId, limits};
 use crate::model::{
     Action, ClientSecret, Credential, CredentialKind, CredentialStatus, IssuedCredential,
     RevokeTokens, Rotation, check_overlap,
@@ -19,6 +19,18 @@ use super::members;
 /// The types of the events.
 const ROTATED: &str = "credential.rotated";
 const REVOKED: &str = "credential.revoked";
+
+/// Checks that the credential is the agent's, for who may change it. It is for ever.
+pub(crate) fn check(
+    acting: &Acting<'_>,
+    agent: &AgentId,
+    id: &CredentialId,
+) -> Result<(), CredentialError> {
+    acting.read(Action::ChangeCredentials, |tx| {
+        let known = credentials::get(tx, id)?.filter(|known| known.client_id == *agent);
+        known.map(|_| ()).ok_or(CredentialError::NotFound)
+    })
+}
 
 /// Issues a secret in the place of another, which lives for `overlap` more at most.
 pub(crate) fn rotate(

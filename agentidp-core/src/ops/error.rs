@@ -141,6 +141,14 @@ pub enum OrgError {
     /// The organization stays as it is.
     #[error(transparent)]
     Stays(#[from] OrgStays),
+    /// The organization is not at the version that the caller expects.
+    #[error("the organization is at version {found} and no longer at {expected}")]
+    VersionConflict {
+        /// The version that the caller read.
+        expected: i64,
+        /// The version that it has.
+        found: i64,
+    },
     /// No such agent in the organization.
     #[error("there is no such agent in this organization")]
     AgentNotFound,
@@ -490,6 +498,7 @@ impl OrgError {
                 ErrorCode::NotFound
             }
             OrgError::Stays(stays) => stays.code(),
+            OrgError::VersionConflict { .. } => ErrorCode::Conflict,
             OrgError::AgentNotActive => ErrorCode::NotActive,
             OrgError::Member(stays) => stays.code(),
             OrgError::Cursor(_) => ErrorCode::InvalidInput,

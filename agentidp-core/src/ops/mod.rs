@@ -23,6 +23,7 @@ mod journal;
 mod keyring;
 pub(crate) mod keys;
 pub(crate) mod members;
+pub(crate) mod once;
 pub(crate) mod orgs;
 mod proof;
 pub(crate) mod quota;

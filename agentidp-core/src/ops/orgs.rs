@@ -131,10 +131,17 @@ pub(crate) fn update(acting: &Acting<'_>, changes: OrgChanges) -> Result<Org, Or
         _ => None,
     };
     let now = context.now();
-    let outcome = acting.write("update organization", action, |tx| {
+    acting.write("update organization", action, |tx| {
         let old = locked(tx)?;
         if old.status == OrgStatus::Deleted {
-            return stays(acting, tx, UPDATED, OrgStays::Deleted);
+            let stays = stays(acting, tx, UPDATED, OrgStays::Deleted)?;
+            return Ok(stays.map_err(OrgError::from));
+        }
+        if let Some(expected) = changes.misses(&old) {
+            let conflict = OrgError::VersionConflict { expected, found: old.version };
+            let event = acting.refused(UPDATED, reason(conflict.code()));
+            acting.journal(tx, &event.target(organization.as_str()))?;
+            return Ok(Err(conflict));
         }
         let (new, changed) = changes.apply(&old, now);
         if changed.is_empty() {
@@ -147,8 +154,7 @@ pub(crate) fn update(acting: &Acting<'_>, changes: OrgChanges) -> Result<Org, Or
         }
         acting.journal(tx, &event)?;
         Ok::<_, OrgError>(Ok(new))
-    })?;
-    Ok(outcome?)
+    })?
 }
 
 /// Tells what changed, and to what, but for the name.

@@ -7,7 +7,7 @@ use crate::model::Action;
 use super::acting::Acting;
 use super::error::SigningKeyError;
 use super::keys::{self, KeyChange};
-use super::{quota, revocation};
+use super::{once, quota, revocation};
 
 /// What a tick did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -18,6 +18,8 @@ pub struct Tick {
     pub keys: Vec<KeyChange>,
     /// How many revoked tokens were forgotten, which have expired.
     pub tokens_forgotten: u64,
+    /// How many answers were forgotten that nobody may ask for again.
+    pub answers_forgotten: u64,
 }
 
 /// Does what is due. Each unit has a bound, may be repeated, and may run in several processes at
@@ -36,6 +38,7 @@ pub(crate) fn tick(acting: &Acting<'_>) -> Result<Tick, SigningKeyError> {
     let returned = quota::return_unused(context, now);
     let forgotten = revocation::purge(context, now);
     let uses = revocation::purge_uses(context, now);
+    let answers = once::purge(context, now);
     // 4. Numbers for audit entries that are committed.
     let settled = context.store.settle();
     noticed?;
@@ -43,6 +46,7 @@ pub(crate) fn tick(acting: &Acting<'_>) -> Result<Tick, SigningKeyError> {
     returned?;
     let tokens_forgotten = forgotten?;
     uses?;
+    let answers_forgotten = answers?;
     settled?;
-    Ok(Tick { keys, tokens_forgotten })
+    Ok(Tick { keys, tokens_forgotten, answers_forgotten })
 }

@@ -80,9 +80,8 @@ impl StoreError {
         match self {
             StoreError::Unavailable(_) => ErrorCode::DatabaseUnavailable,
             StoreError::Busy => ErrorCode::DatabaseBusy,
-            StoreError::Failed(_) | StoreError::OutcomeUnknown(_) | StoreError::Injected => {
-                ErrorCode::DatabaseFailed
-            }
+            StoreError::Failed(_) | StoreError::Injected => ErrorCode::DatabaseFailed,
+            StoreError::OutcomeUnknown(_) => ErrorCode::OutcomeUnknown,
             StoreError::TenantWall => ErrorCode::TenantWall,
             StoreError::SchemaNewer { .. } | StoreError::SchemaChanged { .. } => {
                 ErrorCode::SchemaMismatch

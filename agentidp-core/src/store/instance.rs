@@ -1,6 +1,6 @@
 //! The only statements that cross organizations, each under a row policy of its own: the directory
 //! from public ids to tenants, the list of organizations, the sequencer's, and the purge of what is
-//! kept for a while: revoked tokens, and assertions and proofs that were used.
+//! kept for a while: revoked tokens, assertions and proofs that were used, answers to requests.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -93,6 +93,17 @@ const FORGET_EXPIRED_USES: &str = "DELETE FROM single_uses
 /// Forgets assertions and proofs that nobody accepts any more, a batch of them.
 pub(crate) fn forget_expired_uses(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
     tx.execute(FORGET_EXPIRED_USES, &[Value::Int(now.as_micros())])
+}
+
+// The limit is `limits::PURGE_BATCH_MAX`.
+const FORGET_EXPIRED_ANSWERS: &str = "DELETE FROM idempotency_keys
+    WHERE (organization_id, caller, key_digest) IN
+        (SELECT k.organization_id, k.caller, k.key_digest FROM idempotency_keys k
+         WHERE k.expires_at <= ?1 ORDER BY k.expires_at LIMIT 500)";
+
+/// Forgets answers that nobody may ask for again, a batch of them.
+pub(crate) fn forget_expired_answers(tx: &mut dyn Tx, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(FORGET_EXPIRED_ANSWERS, &[Value::Int(now.as_micros())])
 }
 
 /// An entry that has no number yet.

@@ -54,18 +54,32 @@ impl SchemaState {
 }
 
 #[cfg(feature = "sqlite")]
-pub(super) const SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "skeleton",
-    sql: include_str!("../../migrations/sqlite/0001_skeleton.sql"),
-}];
+pub(super) const SQLITE: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "skeleton",
+        sql: include_str!("../../migrations/sqlite/0001_skeleton.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "idempotency",
+        sql: include_str!("../../migrations/sqlite/0002_idempotency.sql"),
+    },
+];
 
 #[cfg(feature = "postgres")]
-pub(super) const POSTGRES: &[Migration] = &[Migration {
-    version: 1,
-    name: "skeleton",
-    sql: include_str!("../../migrations/postgres/0001_skeleton.sql"),
-}];
+pub(super) const POSTGRES: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "skeleton",
+        sql: include_str!("../../migrations/postgres/0001_skeleton.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "idempotency",
+        sql: include_str!("../../migrations/postgres/0002_idempotency.sql"),
+    },
+];
 
 #[cfg(feature = "sqlite")]
 pub(super) const SQLITE_BOOKKEEPING: &str = "CREATE TABLE schema_migrations (

@@ -8,6 +8,7 @@ pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod credentials;
 mod error;
+pub(crate) mod idempotency;
 pub(crate) mod installation;
 pub(crate) mod instance;
 pub(crate) mod members;

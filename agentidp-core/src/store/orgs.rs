@@ -146,18 +146,25 @@ pub(crate) enum DataKeyPurpose {
     Credentials,
     /// Personal values that audit entries commit to.
     Disclosures,
+    /// Answers to requests that were made under a key.
+    Answers,
 }
 
 impl DataKeyPurpose {
     /// All purposes: an organization gets a key for each.
-    pub(crate) const ALL: [DataKeyPurpose; 3] =
-        [DataKeyPurpose::Keys, DataKeyPurpose::Credentials, DataKeyPurpose::Disclosures];
+    pub(crate) const ALL: [DataKeyPurpose; 4] = [
+        DataKeyPurpose::Keys,
+        DataKeyPurpose::Credentials,
+        DataKeyPurpose::Disclosures,
+        DataKeyPurpose::Answers,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             DataKeyPurpose::Keys => "keys",
             DataKeyPurpose::Credentials => "credentials",
             DataKeyPurpose::Disclosures => "disclosures",
+            DataKeyPurpose::Answers => "answers",
         }
     }
 

@@ -25,9 +25,15 @@ const LOG_PAGES: u32 = 8000;
 const INSTANCE_READS: [&str; 5] =
     ["directory", "organizations", "audit_pending", "audit_logs", "audit_heads"];
 
-/// Tables that instance statements may write: the sequencer's, and the one that is purged.
-const INSTANCE_WRITES: [&str; 5] =
-    ["audit_pending", "audit_logs", "audit_heads", "revoked_tokens", "single_uses"];
+/// Tables that instance statements may write: the sequencer's, and those that are purged.
+const INSTANCE_WRITES: [&str; 6] = [
+    "audit_pending",
+    "audit_logs",
+    "audit_heads",
+    "revoked_tokens",
+    "single_uses",
+    "idempotency_keys",
+];
 
 /// Where the database lies.
 #[derive(Debug, Clone)]

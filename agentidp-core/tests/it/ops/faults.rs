@@ -187,7 +187,7 @@ fn an_answer_lost_after_the_commit_is_told_as_unknown(engine: Engine) {
     test.idp.token(&acme.request()).unwrap();
     test.store.arm(Fault::AfterCommit(0));
     let error = test.idp.token(&acme.request()).unwrap_err();
-    assert_eq!(error.code(), agentidp_core::ErrorCode::DatabaseFailed);
+    assert_eq!(error.code(), agentidp_core::ErrorCode::OutcomeUnknown);
     assert!(test.store.disarm());
     test.idp.token(&acme.request()).unwrap();
     // The second token was recorded and given to nobody; its entry stands.

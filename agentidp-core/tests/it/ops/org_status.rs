@@ -312,10 +312,10 @@ fn deleting_makes_sealed_values_unreadable_for_good(engine: Engine) {
     assert_eq!(doomed.len(), 3);
     test.idp.org(&acme.org.id).delete().unwrap();
     let destroyed = (Vec::new(), "destroyed".to_owned());
-    assert_eq!(data_keys(&test, &acme.org.id), vec![destroyed; 3]);
+    assert_eq!(data_keys(&test, &acme.org.id), vec![destroyed; 4]);
     assert_eq!(data_keys(&test, &globex.org.id), kept);
     let page = test.idp.org(&acme.org.id).audit(&PageRequest::first()).unwrap();
-    assert_eq!(page.items.last().unwrap().data["dataKeysDestroyed"], 3);
+    assert_eq!(page.items.last().unwrap().data["dataKeysDestroyed"], 4);
     test.finish();
 }
 
