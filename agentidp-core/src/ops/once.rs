@@ -4,11 +4,8 @@
 //! another one after it. Whoever is cut off in between leaves a key that is taken: nobody can tell
 //! whether the request was done, so it is not done again under that key.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::base::{OrgId, SecretBytes, Timestamp, limits};
-use crate::crypto::{Place, seal, sha256};
+use crate::crypto::{Place, base64url, seal, sha256};
 use crate::model::{Caller, IdempotencyKey};
 use crate::store::idempotency::{self, KeyUse, UseState};
 use crate::store::orgs::DataKeyPurpose;
@@ -158,7 +155,7 @@ impl KeyClaim {
     }
 
     fn row_key(&self) -> String {
-        format!("{}/{}", self.caller, URL_SAFE_NO_PAD.encode(self.key_digest))
+        format!("{}/{}", self.caller, base64url(&self.key_digest))
     }
 
     fn key(&self) -> KeyUse<'_> {
