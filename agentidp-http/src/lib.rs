@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod app;
 mod oauth;
+mod openapi;
 #[doc(hidden)]
 pub mod parsers;
 mod request;

@@ -112,7 +112,8 @@ impl KeyClaim {
         let (organization, caller, scopes) = match caller.agent() {
             Some(agent) => (
                 agent.organization_id.clone(),
-                agent.agent_id.to_string(),
+                // Who acts for another agent has keys of its own.
+                format!("{}/{}", agent.agent_id, agent.doer()),
                 agent.scopes.to_string(),
             ),
             None => (OrgId::system(), OPERATOR.to_owned(), String::new()),

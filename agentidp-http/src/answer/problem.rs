@@ -78,6 +78,11 @@ impl Problem {
         self.status
     }
 
+    /// The stable text of its code.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The body (RFC 9457 section 3.1), for the request of that name.
     pub(crate) fn body(&self, request_id: &str) -> String {
         let mut body = json!({

@@ -33,7 +33,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AgentToRegister {
     /// Its name for people.
-    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200, example = "invoice-bot")]
+    #[schema(
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        min_length = 1,
+        max_length = 200,
+        example = "invoice-bot"
+    )]
     name: String,
     /// What it does.
     #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 2000)]
@@ -94,7 +99,12 @@ impl From<AgentToRegister> for NewAgent {
 pub(crate) struct AgentPatch {
     /// Its name for people.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200)]
+    #[schema(
+        nullable = false,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        min_length = 1,
+        max_length = 200
+    )]
     name: Option<String>,
     /// What it does.
     #[serde(default, deserialize_with = "removable")]
@@ -168,7 +178,10 @@ impl From<AgentPatch> for AgentChanges {
 /// Which agents.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the document is written from the fields, and requests are read by hand")]
+#[expect(
+    dead_code,
+    reason = "the document is written from the fields, and requests are read by hand"
+)]
 struct Which {
     /// Those of this status alone. Not together with `owner`.
     #[param(inline)]

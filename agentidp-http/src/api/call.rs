@@ -4,16 +4,17 @@
 //! form. Whoever has no token learns nothing about forms.
 
 use agentidp_core::{
-    AgentId, CredentialId, ErrorCode, Idp, OrgHandle, OrgId, PageRequest, SecretString,
+    AgentId, CredentialId, DpopProof, ErrorCode, Idp, OrgHandle, OrgId, PageRequest, PresentedToken,
 };
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 
 use crate::answer::Problem;
 use crate::app::App;
-use crate::request::{AccessToken, TokenScheme};
+use crate::request::{AccessToken, TokenScheme, dpop};
 
 use super::body::{NotRead, media_type, read_body};
 use super::precondition::no_precondition;
@@ -30,7 +31,12 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// A request that has a token, whatever that may be worth.
 pub(crate) struct Call {
-    token: SecretString,
+    token: PresentedToken,
+    asked: Asked,
+}
+
+/// What a request says besides.
+pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
@@ -43,11 +49,7 @@ impl FromRequest<App> for Call {
 
     async fn from_request(request: Request, app: &App) -> Result<Call, Problem> {
         let (mut parts, body) = request.into_parts();
-        let AccessToken { scheme, token } = AccessToken::of(&parts.headers)?;
-        if scheme == TokenScheme::Dpop {
-            return Err(Problem::new(ErrorCode::InvalidToken, "the token is bound to no key"));
-        }
-        let token = SecretString::from(token);
+        let token = presented(&parts, app)?;
         // Text that is not UTF-8 names nothing.
         let params = RawPathParams::from_request_parts(&mut parts, app).await;
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -60,8 +62,22 @@ impl FromRequest<App> for Call {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => malformed("the body ended before its end"),
         })?;
-        Ok(Call { token, method, uri, headers, bytes, params })
+        Ok(Call { token, asked: Asked { method, uri, headers, bytes, params } })
     }
+}
+
+/// The token of the request, with the proof of a key where it is presented with one.
+fn presented(parts: &Parts, app: &App) -> Result<PresentedToken, Problem> {
+    let AccessToken { scheme, token } = AccessToken::of(&parts.headers)?;
+    if scheme == TokenScheme::Bearer {
+        return Ok(PresentedToken::bearer(token));
+    }
+    let no_proof =
+        || Problem::new(ErrorCode::InvalidToken, "one proof in one `DPoP` field is expected");
+    let proof = dpop::proof(&parts.headers).ok().flatten().ok_or_else(no_proof)?;
+    // As clients know it, and never by what the request says of the host.
+    let url = format!("{}{}", app.idp().idp().status().issuer, parts.uri.path());
+    Ok(PresentedToken::dpop(token, DpopProof::new(proof, parts.method.as_str(), url)))
 }
 
 impl Call {
@@ -88,15 +104,15 @@ impl Call {
 pub(crate) struct Work {
     /// The instance as the caller may use it.
     pub(crate) idp: Idp,
-    pub(super) call: Call,
+    pub(super) asked: Asked,
     organization: OrgId,
 }
 
 impl Work {
-    fn admit(idp: &Idp, call: Call) -> Result<Work, Problem> {
-        let idp = idp.on_behalf_of(call.token.expose())?;
-        if call.method == Method::POST || call.method == Method::DELETE {
-            no_precondition(&call.headers)?;
+    fn admit(idp: &Idp, Call { token, asked }: Call) -> Result<Work, Problem> {
+        let idp = idp.on_behalf_of(token)?;
+        if asked.method == Method::POST || asked.method == Method::DELETE {
+            no_precondition(&asked.headers)?;
         }
         let agent = idp.caller().agent();
         // The organization is the token's, whatever the request says.
@@ -104,7 +120,7 @@ impl Work {
         let organization = organization.ok_or_else(|| {
             Problem::new(ErrorCode::InvalidToken, "the access token is no agent's")
         })?;
-        Ok(Work { idp, call, organization })
+        Ok(Work { idp, asked, organization })
     }
 
     /// The caller's own organization.
@@ -128,19 +144,19 @@ impl Work {
     }
 
     fn id<T, E>(&self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Problem> {
-        let text = self.call.params.iter().find(|(own, _)| own == name);
+        let text = self.asked.params.iter().find(|(own, _)| own == name);
         let text = text.map_or(NOBODY, |(_, value)| value);
         parse(text).or_else(|_| parse(NOBODY)).map_err(|_| Problem::not_found())
     }
 
     /// The fields of the request.
     pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.call.headers
+        &self.asked.headers
     }
 
     /// The parameters of the request, which may be those of `known`.
     pub(crate) fn query(&self, known: &[&str]) -> Result<Query, Problem> {
-        Query::read(self.call.uri.query(), known)
+        Query::read(self.asked.uri.query(), known)
     }
 
     /// Which page is asked for, where nothing else can be.
@@ -157,7 +173,7 @@ impl Work {
     /// The body, of a request that may have none.
     pub(crate) fn body_or_default<T: DeserializeOwned + Default>(&self) -> Result<T, Problem> {
         self.query(&[])?;
-        if self.call.bytes.is_empty() { Ok(T::default()) } else { self.read(JSON) }
+        if self.asked.bytes.is_empty() { Ok(T::default()) } else { self.read(JSON) }
     }
 
     /// The body as a merge patch (RFC 7396).
@@ -167,7 +183,7 @@ impl Work {
     }
 
     fn read<T: DeserializeOwned>(&self, types: &[&str]) -> Result<T, Problem> {
-        let mut fields = self.call.headers.get_all(header::CONTENT_TYPE).iter();
+        let mut fields = self.asked.headers.get_all(header::CONTENT_TYPE).iter();
         let (field, others) = (fields.next(), fields.next());
         let told = field.and_then(|field| field.to_str().ok()).and_then(media_type);
         if others.is_some() || !told.is_some_and(|told| types.contains(&told.as_str())) {
@@ -175,7 +191,7 @@ impl Work {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::of(status, "unsupported_media_type", detail));
         }
-        read_body(&self.call.bytes).map_err(|reason| match reason {
+        read_body(&self.asked.bytes).map_err(|reason| match reason {
             NotRead::TooLong => too_large(),
             NotRead::Malformed(reason) => malformed(reason),
         })

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use agentidp_core::{
-    Credential, CredentialError, IssuedCredential, NewCredential, RevokeTokens,
-};
+use agentidp_core::{Credential, CredentialError, IssuedCredential, NewCredential, RevokeTokens};
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
@@ -59,7 +57,10 @@ impl CredentialToIssue {
 /// What becomes of tokens.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the document is written from the fields, and requests are read by hand")]
+#[expect(
+    dead_code,
+    reason = "the document is written from the fields, and requests are read by hand"
+)]
 struct Tokens {
     /// Whether all tokens of the agent end, too; needs `tokens:revoke` besides.
     #[param(rename = "revokeTokens")]

@@ -55,9 +55,9 @@ impl Work {
 
     /// What makes the request this one: each part after its length.
     fn fingerprint(&self) -> Vec<u8> {
-        let target = self.call.uri.path_and_query().map_or("", |target| target.as_str());
+        let target = self.asked.uri.path_and_query().map_or("", |target| target.as_str());
         let mut bytes = Vec::new();
-        for part in [self.call.method.as_str().as_bytes(), target.as_bytes(), &self.call.bytes] {
+        for part in [self.asked.method.as_str().as_bytes(), target.as_bytes(), &self.asked.bytes] {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }

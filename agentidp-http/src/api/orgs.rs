@@ -1,6 +1,6 @@
 //! Organizations.
 
-use agentidp_core::{NewOrg, Org, OrgChanges, OrgHandle, OrgError, PlanTier};
+use agentidp_core::{NewOrg, Org, OrgChanges, OrgError, OrgHandle, PlanTier};
 use axum::extract::State;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -53,7 +53,12 @@ impl From<Plan> for PlanTier {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct OrgToMake {
     /// Its name in URLs and command lines, for ever.
-    #[schema(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", min_length = 1, max_length = 63, example = "acme")]
+    #[schema(
+        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        min_length = 1,
+        max_length = 63,
+        example = "acme"
+    )]
     slug: String,
     /// Its name for people; the slug unless given.
     #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200)]
@@ -99,7 +104,12 @@ impl From<OrgToMake> for NewOrg {
 pub(crate) struct OrgPatch {
     /// Its name for people.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200)]
+    #[schema(
+        nullable = false,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
+        min_length = 1,
+        max_length = 200
+    )]
     name: Option<String>,
     /// Most seconds that a token of it lives.
     #[serde(default, deserialize_with = "removable")]

@@ -1,5 +1,8 @@
 //! Parameters that many requests have, for the document that describes them.
-#![expect(dead_code, reason = "the document is written from the fields, and requests are read by hand")]
+#![expect(
+    dead_code,
+    reason = "the document is written from the fields, and requests are read by hand"
+)]
 
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
@@ -35,7 +38,12 @@ pub(crate) struct PageOf {
 pub(crate) struct DoneOnce {
     /// A key of the caller's choice, such as a UUID, in quotes or without: for a day, the same request
     /// under the same key is done once and answered alike. A request that is refused gives its key back.
-    #[param(rename = "Idempotency-Key", pattern = r"^[A-Za-z0-9._~-]+$", min_length = 1, max_length = 255)]
+    #[param(
+        rename = "Idempotency-Key",
+        pattern = r"^[A-Za-z0-9._~-]+$",
+        min_length = 1,
+        max_length = 255
+    )]
     idempotency_key: Option<String>,
 }
 

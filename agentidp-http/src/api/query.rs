@@ -51,7 +51,8 @@ impl Query {
         let mut page = PageRequest::first();
         if let Some(limit) = self.get("limit") {
             // Digits alone: `+5` would be read as a number too.
-            let number = limit.bytes().all(|byte| byte.is_ascii_digit()).then(|| limit.parse().ok());
+            let number =
+                limit.bytes().all(|byte| byte.is_ascii_digit()).then(|| limit.parse().ok());
             let allowed = 1..=limits::PAGE_ITEMS_MAX;
             let items = number.flatten().filter(|items| allowed.contains(items));
             page = page.limit(items.ok_or_else(|| refused("limit: 1 to 500 are expected"))?);

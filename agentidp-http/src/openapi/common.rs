@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::place::put;
+
 /// The methods that a path item may have.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -72,8 +74,8 @@ pub(super) fn responses() -> Map<String, Value> {
             _ => None,
         };
         if let Some((name, description)) = field {
-            response["headers"][name] =
-                json!({ "description": description, "schema": { "type": "string" } });
+            let told = json!({ "description": description, "schema": { "type": "string" } });
+            put(&mut response, &["headers", name], told);
         }
         (refusal.name.to_owned(), response)
     };
@@ -91,12 +93,13 @@ pub(super) fn add_refusals(paths: &mut Map<String, Value>) {
         for method in METHODS {
             let Some(operation) = item.get_mut(method) else { continue };
             let statuses = statuses(path, method, operation);
-            for response in operation["responses"].as_object_mut().into_iter().flatten() {
-                response.1["headers"]["X-Request-Id"] = request_id();
+            let answers = operation.get_mut("responses").and_then(Value::as_object_mut);
+            for (_, answer) in answers.into_iter().flatten() {
+                put(answer, &["headers", "X-Request-Id"], request_id());
             }
             for refusal in REFUSALS.iter().filter(|own| statuses.contains(&own.status)) {
                 let name = format!("#/components/responses/{}", refusal.name);
-                operation["responses"][refusal.status] = json!({ "$ref": name });
+                put(operation, &["responses", refusal.status], json!({ "$ref": name }));
             }
         }
     }

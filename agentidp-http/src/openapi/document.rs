@@ -6,6 +6,7 @@ use agentidp_core::model::Leave;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
+use super::place::put;
 use super::{common, oauth, schemas};
 
 const DESCRIPTION: &str = "An identity provider for AI agents. Get an access token at `/oauth2/token` \
@@ -15,32 +16,40 @@ const DESCRIPTION: &str = "An identity provider for AI agents. Get an access tok
 /// The document of an instance that goes by `issuer`.
 pub(super) fn complete(described: OpenApi, issuer: &str) -> Value {
     let mut document = serde_json::to_value(described).unwrap_or_default();
-    document["info"] = json!({
-        "title": "AgentIdP",
-        "version": env!("CARGO_PKG_VERSION"),
-        "description": DESCRIPTION,
-        "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
-    });
-    document["servers"] = json!([{ "url": issuer }]);
-    document["tags"] = json!([
-        { "name": "oauth", "description": "Tokens, questions about them, keys and metadata." },
-        { "name": "organizations", "description": "The tenants." },
-        { "name": "members", "description": "Agents that manage their organization." },
-        { "name": "agents", "description": "The agents of the caller's organization." },
-        { "name": "credentials", "description": "What agents prove themselves by." },
-        { "name": "audit", "description": "The trail of the caller's organization." },
-    ]);
-    if let Some(paths) = document["paths"].as_object_mut() {
+    put(
+        &mut document,
+        &["info"],
+        json!({
+            "title": "AgentIdP",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": DESCRIPTION,
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        }),
+    );
+    put(&mut document, &["servers"], json!([{ "url": issuer }]));
+    put(
+        &mut document,
+        &["tags"],
+        json!([
+            { "name": "oauth", "description": "Tokens, questions about them, keys and metadata." },
+            { "name": "organizations", "description": "The tenants." },
+            { "name": "members", "description": "Agents that manage their organization." },
+            { "name": "agents", "description": "The agents of the caller's organization." },
+            { "name": "credentials", "description": "What agents prove themselves by." },
+            { "name": "audit", "description": "The trail of the caller's organization." },
+        ]),
+    );
+    if let Some(Value::Object(paths)) = document.get_mut("paths") {
         common::add_refusals(paths);
         paths.extend(oauth::paths());
     }
     let mut components = schemas::by_hand();
     components.extend(oauth::schemas());
     for (name, schema) in components {
-        document["components"]["schemas"][name] = schema;
+        put(&mut document, &["components", "schemas", &name], schema);
     }
-    document["components"]["responses"] = Value::Object(common::responses());
-    document["components"]["securitySchemes"] = security_schemes(issuer);
+    put(&mut document, &["components", "responses"], Value::Object(common::responses()));
+    put(&mut document, &["components", "securitySchemes"], security_schemes(issuer));
     document
 }
 

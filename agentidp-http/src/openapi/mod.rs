@@ -7,6 +7,7 @@ mod common;
 mod document;
 mod oauth;
 mod page;
+mod place;
 mod routes;
 pub(crate) mod schemas;
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::common::request_id;
+use super::place::put;
 
 /// The paths, by their names.
 pub(super) fn paths() -> Map<String, Value> {
@@ -91,9 +92,14 @@ fn token() -> Value {
         "scope": { "type": "string", "description": "Scopes, separated by spaces; all that the resource admits unless given." },
         "resource": { "type": "string", "description": "What the token is for (RFC 8707); the issuer for this API." },
     });
-    let mut operation = operation(("issueToken", "Issue a token (RFC 6749 section 3.2)"), form, &["grant_type"]);
-    operation["responses"]["200"] = answered("Token", "application/json", "The token.");
-    operation["responses"]["429"] = answered("OAuthError", "application/json", "The month's quota, or a rate.");
+    let mut operation =
+        operation(("issueToken", "Issue a token (RFC 6749 section 3.2)"), form, &["grant_type"]);
+    put(&mut operation, &["responses", "200"], answered("Token", "application/json", "The token."));
+    put(
+        &mut operation,
+        &["responses", "429"],
+        answered("OAuthError", "application/json", "The month's quota, or a rate."),
+    );
     operation
 }
 
@@ -102,8 +108,16 @@ fn introspect() -> Value {
         "token": { "type": "string", "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
-    let mut operation = operation(("introspectToken", "Ask whether a token is active (RFC 7662)"), form, &["token"]);
-    operation["responses"]["200"] = answered("Introspection", "application/json", "What it says.");
+    let mut operation = operation(
+        ("introspectToken", "Ask whether a token is active (RFC 7662)"),
+        form,
+        &["token"],
+    );
+    put(
+        &mut operation,
+        &["responses", "200"],
+        answered("Introspection", "application/json", "What it says."),
+    );
     operation
 }
 
@@ -113,8 +127,11 @@ fn revoke() -> Value {
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(("revokeToken", "End a token (RFC 7009)"), form, &["token"]);
-    operation["responses"]["200"] =
-        json!({ "description": "It is over, or was no token.", "headers": { "X-Request-Id": request_id() } });
+    put(
+        &mut operation,
+        &["responses", "200"],
+        json!({ "description": "It is over, or was no token.", "headers": { "X-Request-Id": request_id() } }),
+    );
     operation
 }
 
@@ -127,7 +144,7 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
         ("client_assertion_type", "`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`."),
     ];
     for (name, description) in proof {
-        form[name] = json!({ "type": "string", "description": description });
+        put(&mut form, &[name], json!({ "type": "string", "description": description }));
     }
     let refused = |description: &str| answered("OAuthError", "application/json", description);
     json!({

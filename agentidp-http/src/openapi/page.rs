@@ -9,15 +9,15 @@ const DEPTH_MAX: usize = 4;
 
 /// The page of the document.
 pub(super) fn render(document: &Value) -> String {
-    let title = escaped(text(&document["info"]["title"]));
+    let title = escaped(text(at(document, "/info/title")));
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title}</title><link rel=\"stylesheet\" href=\"docs/page.css\"></head><body>\
          <header><h1>{title} <small>{}</small></h1><p>{}</p>\
          <p><a href=\"openapi.json\">The document that this page is written from</a> (OpenAPI 3.1)</p></header><nav><ul>",
-        escaped(text(&document["info"]["version"])),
-        prose(text(&document["info"]["description"])),
+        escaped(text(at(document, "/info/version"))),
+        prose(text(at(document, "/info/description"))),
     );
     let tags: Vec<&str> = items(&document["tags"]).map(|tag| text(&tag["name"])).collect();
     for tag in &tags {
@@ -29,7 +29,7 @@ pub(super) fn render(document: &Value) -> String {
         section(&mut page, document, tag);
     }
     page.push_str("<section id=\"schemas\"><h2>schemas</h2>");
-    for (name, schema) in members(&document["components"]["schemas"]) {
+    for (name, schema) in members(at(document, "/components/schemas")) {
         let name = escaped(name);
         let _ = write!(page, "<article id=\"schema-{name}\"><h3>{name}</h3>");
         let _ = write!(page, "<p>{}</p>", prose(text(&schema["description"])));
@@ -54,7 +54,12 @@ fn section(page: &mut String, document: &Value, tag: &Value) {
     page.push_str("</section>");
 }
 
-fn operation_of(page: &mut String, document: &Value, (path, method): (&str, &str), operation: &Value) {
+fn operation_of(
+    page: &mut String,
+    document: &Value,
+    (path, method): (&str, &str),
+    operation: &Value,
+) {
     let id = escaped(text(&operation["operationId"]));
     let _ = write!(
         page,
@@ -72,7 +77,7 @@ fn operation_of(page: &mut String, document: &Value, (path, method): (&str, &str
         let _ = write!(page, "<p>Scope: {}</p>", scopes.join(" "));
     }
     parameters(page, operation);
-    for (media_type, content) in members(&operation["requestBody"]["content"]) {
+    for (media_type, content) in members(at(operation, "/requestBody/content")) {
         let _ = write!(page, "<h4>Body <code>{}</code></h4>", escaped(media_type));
         let _ = write!(page, "<p>{}</p>", kind(&content["schema"], 0));
         fields(page, &content["schema"], 0);
@@ -80,8 +85,11 @@ fn operation_of(page: &mut String, document: &Value, (path, method): (&str, &str
     page.push_str("<h4>Answers</h4><table>");
     for (status, response) in members(&operation["responses"]) {
         let named = text(&response["$ref"]).rsplit('/').next().unwrap_or_default();
-        let response =
-            if named.is_empty() { response } else { &document["components"]["responses"][named] };
+        let response = if named.is_empty() {
+            response
+        } else {
+            at(document, &format!("/components/responses/{named}"))
+        };
         let body: Vec<String> = members(&response["content"])
             .map(|(media_type, content)| {
                 format!("{} <code>{}</code>", kind(&content["schema"], 0), escaped(media_type))
@@ -173,6 +181,11 @@ fn kind(schema: &Value, depth: usize) -> String {
         }
     }
     told
+}
+
+/// What is at that place of the document; null where nothing is.
+fn at<'a>(value: &'a Value, place: &str) -> &'a Value {
+    value.pointer(place).unwrap_or(&Value::Null)
 }
 
 fn text(value: &Value) -> &str {
