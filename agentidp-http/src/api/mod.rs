@@ -15,4 +15,6 @@ mod query;
 mod reply;
 mod routes;
 
+pub(crate) use members::MemberRole;
+pub(crate) use orgs::Plan;
 pub(crate) use routes::routes;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::api::params::Timestamp;
+use crate::api::{MemberRole, Plan};
 
 /// A page of a list.
 macro_rules! page_of {
@@ -48,8 +49,7 @@ pub(crate) struct Organization {
     /// Its name for people.
     name: String,
     /// What it pays for.
-    #[schema(inline)]
-    plan_tier: PlanTier,
+    plan_tier: Plan,
     /// Most agents it may have.
     max_agents: i64,
     /// Most tokens it may be issued in a calendar month (UTC).
@@ -60,20 +60,11 @@ pub(crate) struct Organization {
     #[schema(nullable = false)]
     token_life_seconds_max: Option<i64>,
     /// Whether it may act.
-    #[schema(inline)]
     status: OrgStatus,
     /// When it was made.
     created_at: Timestamp,
     /// When it was last changed.
     updated_at: Timestamp,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum PlanTier {
-    Free,
-    Pro,
-    Enterprise,
 }
 
 #[derive(ToSchema)]
@@ -104,20 +95,11 @@ pub(crate) struct Member {
     #[schema(format = "uuid")]
     agent_id: String,
     /// What it is in the organization.
-    #[schema(inline)]
-    role: Role,
+    role: MemberRole,
     /// Since when it is a member.
     created_at: Timestamp,
     /// When its role was last changed.
     updated_at: Timestamp,
-}
-
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-enum Role {
-    Owner,
-    Admin,
-    Member,
 }
 
 /// An agent.
@@ -144,7 +126,6 @@ pub(crate) struct Agent {
     #[schema(nullable = false)]
     owner: Option<String>,
     /// Whether it may act.
-    #[schema(inline)]
     status: AgentStatus,
     /// The scopes it may ask for.
     scopes: Vec<String>,
@@ -193,10 +174,8 @@ pub(crate) struct AgentKey {
     #[schema(format = "uuid")]
     agent_id: String,
     /// Who holds the private half.
-    #[schema(inline)]
     custody: Custody,
     /// What it is good for.
-    #[schema(inline)]
     state: AgentKeyState,
     /// The key itself (RFC 7517).
     #[schema(value_type = Object)]
@@ -237,13 +216,11 @@ macro_rules! credential {
             #[schema(format = "uuid")]
             client_id: String,
             /// What the agent proves itself by.
-            #[schema(inline)]
             kind: CredentialKind,
             /// The name of the key, if it is one: the thumbprint of RFC 7638.
             #[schema(nullable = false)]
             kid: Option<String>,
             /// Whether it may be used.
-            #[schema(inline)]
             status: CredentialStatus,
             /// From when it may no longer be used.
             #[schema(nullable = false)]
@@ -293,7 +270,6 @@ pub(crate) struct AuditEntry {
     #[schema(example = "agent.created")]
     r#type: String,
     /// How it ended.
-    #[schema(inline)]
     outcome: Outcome,
     /// Who did it, where known: an agent's id.
     #[schema(nullable = false, format = "uuid")]
@@ -344,7 +320,6 @@ pub(crate) struct AuditFinding {
     #[schema(nullable = false, format = "uuid")]
     event_id: Option<String>,
     /// What is wrong.
-    #[schema(inline)]
     kind: FindingKind,
 }
 

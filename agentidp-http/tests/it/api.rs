@@ -55,7 +55,10 @@ impl Api {
         let agent = org.register_agent(new).expect("an agent");
         let credential = org.issue_credential(&agent.id, NewCredential::default());
         let credential = credential.expect("a credential");
-        let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+        let mut request = TokenRequest::client_credentials(&agent.id, credential.secret());
+        if !scopes.is_empty() {
+            request = request.scope(scopes.join(" "));
+        }
         let token = self.test.idp.token(&request).expect("a token");
         (agent.id.to_string(), token.access_token)
     }
