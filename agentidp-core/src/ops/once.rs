@@ -59,7 +59,7 @@ pub(crate) fn begin(
             let opened = context.keyring.open(tx, &claim.place(&row_key), &row.sealed_answer)?;
             return Ok(claim.compare(row.state, &opened));
         }
-        if idempotency::is_full(tx, now, limits::IDEMPOTENCY_KEYS_MAX)? {
+        if idempotency::live(tx, now)? >= limits::IDEMPOTENCY_KEYS_MAX {
             return Ok(Some(Begun::Full));
         }
         let taken = idempotency::claim(tx, claim.key(), &sealed, claim.expires_at, now)?;

@@ -93,6 +93,7 @@ pub(super) fn add_refusals(paths: &mut Map<String, Value>) {
         for method in METHODS {
             let Some(operation) = item.get_mut(method) else { continue };
             let statuses = statuses(path, method, operation);
+            leave_out_body(operation);
             let answers = operation.get_mut("responses").and_then(Value::as_object_mut);
             for (_, answer) in answers.into_iter().flatten() {
                 put(answer, &["headers", "X-Request-Id"], request_id());
@@ -101,6 +102,20 @@ pub(super) fn add_refusals(paths: &mut Map<String, Value>) {
                 let name = format!("#/components/responses/{}", refusal.name);
                 put(operation, &["responses", refusal.status], json!({ "$ref": name }));
             }
+        }
+    }
+}
+
+/// A body that may be left out is described as one that may be null, which it may not.
+fn leave_out_body(operation: &mut Value) {
+    let Some(Value::Object(contents)) = operation.pointer_mut("/requestBody/content") else {
+        return;
+    };
+    for content in contents.values_mut() {
+        let choices = content.pointer("/schema/oneOf").and_then(Value::as_array);
+        let choice = choices.into_iter().flatten().find(|choice| choice["type"] != "null");
+        if let Some(choice) = choice.cloned() {
+            put(content, &["schema"], choice);
         }
     }
 }

@@ -1,9 +1,7 @@
 //! `Idempotency-Key`: a request is done once, and its secret is kept sealed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use agentidp_core::store::SqliteStore;
 use agentidp_testkit::{Fault, TestIdp};
 use serde_json::json;
 
@@ -19,13 +17,6 @@ const ALL: &[&str] = &[
     "openid",
 ];
 
-fn on_file() -> TestIdp {
-    let home = tempfile::tempdir().expect("a directory");
-    let path = home.path().join("agentidp.db");
-    let store = Arc::new(SqliteStore::open(&path).expect("a store"));
-    TestIdp::over(store, Some(path), Box::new(home))
-}
-
 /// All of an answer but the name of its request.
 fn all(answer: &Answer) -> (u16, String, String, String) {
     let field = |name| answer.header(name).to_owned();
@@ -34,7 +25,7 @@ fn all(answer: &Answer) -> (u16, String, String, String) {
 
 #[tokio::test]
 async fn a_secret_is_issued_once_and_lies_nowhere_in_plain_text() {
-    let api = Api::over(on_file()).await;
+    let api = Api::over(TestIdp::in_file()).await;
     let (acme, _) = api.test.two_orgs();
     let token = api.token(&acme.org.id, ALL);
     let path = format!("/agents/{}/credentials", acme.agent.id);
