@@ -5,13 +5,13 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 /// Longest body of the API, in bytes: more than an agent with all that it may have.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Most characters that are told of what is wrong: the reader's words may repeat the sender's.
 const REASON_CHARS_MAX: usize = 200;
 
 /// Why a body is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotRead {
+pub(super) enum NotRead {
     /// It is longer than [`BODY_BYTES_MAX`].
     TooLong,
     /// It is not JSON that we read, or not what is expected of it.
@@ -22,7 +22,7 @@ pub enum NotRead {
 ///
 /// # Errors
 /// [`NotRead`] otherwise.
-pub fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotRead> {
+pub(super) fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotRead> {
     let members = parse_strict_object(bytes, BODY_BYTES_MAX).map_err(|error| match error {
         CanonError::TooLong { .. } => NotRead::TooLong,
         error => NotRead::Malformed(short(&error.to_string())),

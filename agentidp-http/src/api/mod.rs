@@ -3,7 +3,8 @@
 mod agent_keys;
 mod agents;
 mod audit;
-pub(crate) mod body;
+mod bodies;
+mod body;
 mod call;
 mod credentials;
 mod members;
@@ -15,6 +16,7 @@ mod query;
 mod reply;
 mod routes;
 
+pub use bodies::api_bodies;
 pub(crate) use members::MemberRole;
 pub(crate) use orgs::Plan;
 pub(crate) use routes::routes;
