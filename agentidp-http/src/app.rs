@@ -94,7 +94,7 @@ impl App {
     /// All that is served to the public, under the issuer's path where it has one.
     pub fn router(&self) -> Router {
         let base = self.documents().base_path();
-        let served = Router::new().merge(oauth::routes()).merge(api::routes());
+        let served = Router::new().merge(oauth::routes()).merge(api::routes(self));
         let served = if base.is_empty() { served } else { Router::new().nest(base, served) };
         Router::new()
             .merge(served)

@@ -10,6 +10,7 @@ mod edge;
 mod limits;
 mod oauth;
 mod observe;
+mod openapi;
 #[doc(hidden)]
 pub mod parsers;
 mod request;

@@ -85,6 +85,14 @@ impl TestIdp {
         TestIdp::over(Arc::new(store), None, Box::new(()))
     }
 
+    /// A new instance in a file, which is searched for secrets at the end.
+    pub fn in_file() -> TestIdp {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("agentidp.db");
+        let store = agentidp_core::store::SqliteStore::open(&path).expect("a store");
+        TestIdp::over(Arc::new(store), Some(path), Box::new(home))
+    }
+
     /// The file of its key-encryption key.
     pub fn kek_path(&self) -> PathBuf {
         self.home.path().join("kek.key")

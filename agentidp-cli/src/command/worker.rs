@@ -91,6 +91,9 @@ fn lines(done: &Tick) -> String {
     for change in &done.keys {
         let _ = writeln!(text, "key {}  {}", change.event.as_str(), change.kid);
     }
+    if done.answers_forgotten > 0 {
+        let _ = writeln!(text, "answers forgotten         {}", done.answers_forgotten);
+    }
     if done.tokens_forgotten > 0 {
         let _ = writeln!(text, "revoked tokens forgotten  {}", done.tokens_forgotten);
     }

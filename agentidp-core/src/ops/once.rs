@@ -4,11 +4,8 @@
 //! another one after it. Whoever is cut off in between leaves a key that is taken: nobody can tell
 //! whether the request was done, so it is not done again under that key.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use crate::base::{OrgId, SecretBytes, Timestamp, limits};
-use crate::crypto::{Place, seal, sha256};
+use crate::crypto::{Place, base64url, seal, sha256};
 use crate::model::{Caller, IdempotencyKey};
 use crate::store::idempotency::{self, KeyUse, UseState};
 use crate::store::orgs::DataKeyPurpose;
@@ -63,7 +60,7 @@ pub(crate) fn begin(
             let opened = context.keyring.open(tx, &claim.place(&row_key), &row.sealed_answer)?;
             return Ok(claim.compare(row.state, &opened));
         }
-        if idempotency::is_full(tx, now, limits::IDEMPOTENCY_KEYS_MAX)? {
+        if idempotency::live(tx, now)? >= limits::IDEMPOTENCY_KEYS_MAX {
             return Ok(Some(Begun::Full));
         }
         let taken = idempotency::claim(tx, claim.key(), &sealed, claim.expires_at, now)?;
@@ -105,7 +102,8 @@ impl KeyClaim {
         let (organization, caller, scopes) = match caller.agent() {
             Some(agent) => (
                 agent.organization_id.clone(),
-                agent.agent_id.to_string(),
+                // Who acts for another agent has keys of its own.
+                format!("{}/{}", agent.agent_id, agent.doer()),
                 agent.scopes.to_string(),
             ),
             None => (OrgId::system(), OPERATOR.to_owned(), String::new()),
@@ -148,7 +146,7 @@ impl KeyClaim {
     }
 
     fn row_key(&self) -> String {
-        format!("{}/{}", self.caller, URL_SAFE_NO_PAD.encode(self.key_digest))
+        format!("{}/{}", self.caller, base64url(&self.key_digest))
     }
 
     fn key(&self) -> KeyUse<'_> {

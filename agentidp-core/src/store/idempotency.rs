@@ -56,14 +56,16 @@ pub(crate) fn get(
     })
 }
 
-const LIVE: &str = "SELECT organization_id FROM idempotency_keys
-    WHERE organization_id = ?1 AND expires_at > ?2 LIMIT ?3";
+// The limit is `limits::IDEMPOTENCY_KEYS_MAX`: they are counted no further.
+const LIVE: &str = "SELECT o.organization_id,
+        (SELECT COUNT(*) FROM (SELECT k.caller FROM idempotency_keys k
+            WHERE k.organization_id = ?1 AND k.expires_at > ?2 LIMIT 10000) live)
+    FROM organizations o WHERE o.organization_id = ?1";
 
-/// Whether the organization has `most` keys in use, which is counted no further.
-pub(crate) fn is_full(tx: &mut dyn Tx, now: Timestamp, most: usize) -> Result<bool, StoreError> {
-    let limit = Value::Int(i64::try_from(most).unwrap_or(i64::MAX));
-    let live = tx.tenant_rows(LIVE, &[Value::Int(now.as_micros()), limit], |_| Ok(()))?;
-    Ok(live.len() >= most)
+/// How many keys of the organization are in use.
+pub(crate) fn live(tx: &mut dyn Tx, now: Timestamp) -> Result<usize, StoreError> {
+    let live = tx.tenant_row(LIVE, &[Value::Int(now.as_micros())], |row| row.int(1))?;
+    Ok(live.and_then(|live| usize::try_from(live).ok()).unwrap_or(0))
 }
 
 const CLAIM: &str = "INSERT INTO idempotency_keys

@@ -1,6 +1,6 @@
 //! The only statements that cross organizations, each under a row policy of its own: the directory
 //! from public ids to tenants, the list of organizations, the sequencer's, and the purge of what is
-//! kept for a while: revoked tokens, assertions and proofs that were used, and answers.
+//! kept for a while: revoked tokens, assertions and proofs that were used, answers to requests.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;

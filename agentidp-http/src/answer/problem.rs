@@ -97,6 +97,7 @@ impl Problem {
     }
 
     /// The status that carries it.
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }

@@ -1,10 +1,22 @@
 //! The REST API: organizations, members, agents, credentials, the audit trail.
 
-use axum::Router;
+mod agent_keys;
+mod agents;
+mod audit;
+mod bodies;
+mod body;
+mod call;
+mod credentials;
+mod members;
+mod once;
+mod orgs;
+pub(crate) mod params;
+mod precondition;
+mod query;
+mod reply;
+mod routes;
 
-use crate::app::App;
-
-/// The routes of the REST API.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-}
+pub use bodies::api_bodies;
+pub(crate) use members::MemberRole;
+pub(crate) use orgs::Plan;
+pub(crate) use routes::routes;

@@ -1,7 +1,7 @@
 //! Replays the seeds of the fuzz targets, and every seed with a byte changed or cut off, through the
 //! same functions: a parser of foreign bytes does not panic.
 
-use agentidp_http::parsers::{AccessToken, Basic, Form};
+use agentidp_http::parsers::{AccessToken, Basic, Form, api_bodies};
 use agentidp_testkit::{replay, seeds};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -50,6 +50,17 @@ fn access_token() {
     replay("access_token", |bytes| {
         if let Ok(AccessToken { token, .. }) = AccessToken::parse(bytes) {
             assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+        }
+    });
+}
+
+#[test]
+fn api_body() {
+    let read = seeds("api_body").iter().filter(|seed| api_bodies(seed).is_ok()).count();
+    assert_eq!(read, 8, "of the seeds these are right");
+    replay("api_body", |bytes| {
+        for reason in api_bodies(bytes).err().into_iter().flatten() {
+            assert!(reason.chars().count() <= 200 && !reason.chars().any(char::is_control));
         }
     });
 }

@@ -3,7 +3,25 @@
 //! `cfg(test)` is always true here. It tells clippy that helpers are tests too.
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod api_agents;
+#[cfg(test)]
+mod api_audit;
+#[cfg(test)]
+mod api_credentials;
+#[cfg(test)]
+mod api_members;
+#[cfg(test)]
+mod api_once;
+#[cfg(test)]
+mod api_orgs;
+#[cfg(test)]
+mod api_requests;
+#[cfg(test)]
 mod corpora;
+#[cfg(test)]
+mod declared;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
@@ -22,6 +40,8 @@ mod oauth_metadata;
 mod oauth_questions;
 #[cfg(test)]
 mod oauth_token;
+#[cfg(test)]
+mod openapi;
 #[cfg(test)]
 mod pen;
 #[cfg(test)]

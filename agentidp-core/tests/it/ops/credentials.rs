@@ -24,6 +24,7 @@ super::on_every_engine!(
     a_public_key_is_an_agents_once,
     no_public_key_that_the_policy_refuses_is_stored,
     a_foreign_credential_is_not_touched,
+    a_credential_is_that_of_its_agent_alone,
     a_bearer_needs_leave_and_the_agents_scopes,
     rotations_at_once_never_exceed_the_limit,
     changes_of_credentials_are_all_or_nothing,
@@ -358,5 +359,23 @@ fn changes_of_credentials_are_all_or_nothing(engine: Engine) {
     sweep(&test, verb, |test, successes| {
         assert_eq!(live - test.count(&acme.org.id, LIVE_SECRETS), successes as i64);
     });
+    test.finish();
+}
+
+fn a_credential_is_that_of_its_agent_alone(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let org = test.idp.org(&acme.org.id);
+    let other = org.register_agent(NewAgent::new("other")).unwrap().id;
+    let own = &acme.credential.credential().id;
+    org.check_credential(&acme.agent.id, own).unwrap();
+    for (agent, credential) in [
+        (&other, own),
+        (&globex.agent.id, own),
+        (&globex.agent.id, &globex.credential.credential().id),
+    ] {
+        let checked = org.check_credential(agent, credential);
+        assert!(matches!(checked, Err(CredentialError::NotFound)), "{checked:?}");
+    }
     test.finish();
 }

@@ -26,6 +26,7 @@ mod keys;
 mod longest;
 mod main_job;
 mod members;
+mod once;
 mod org_status;
 mod orgs;
 mod outbox;

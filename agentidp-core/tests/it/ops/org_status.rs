@@ -309,7 +309,7 @@ fn deleting_makes_sealed_values_unreadable_for_good(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
     let (doomed, kept) = (data_keys(&test, &acme.org.id), data_keys(&test, &globex.org.id));
-    assert_eq!(doomed.len(), 3);
+    assert_eq!(doomed.len(), 4);
     test.idp.org(&acme.org.id).delete().unwrap();
     let destroyed = (Vec::new(), "destroyed".to_owned());
     assert_eq!(data_keys(&test, &acme.org.id), vec![destroyed; 4]);

@@ -24,8 +24,31 @@ super::on_every_engine!(
     a_raised_limit_admits_at_once,
     a_footprint_counts_its_own_organization,
     slugs_never_change,
+    a_change_is_made_at_the_version_that_it_expects_or_not_at_all,
     updating_an_organization_is_all_or_nothing,
 );
+
+fn a_change_is_made_at_the_version_that_it_expects_or_not_at_all(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let org = test.idp.org(&acme.org.id);
+    let renamed = |name: &str, version| {
+        org.update(OrgChanges::default().name(name).expected_version(version))
+    };
+    let version = org.get().unwrap().version();
+    let first = renamed("Acme", version).unwrap();
+    assert_ne!(first.version(), version);
+    let refused = renamed("Other", version).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Conflict);
+    let OrgError::VersionConflict { expected, found } = refused else { panic!("{refused}") };
+    assert_eq!((expected, found), (version, first.version()));
+    assert_eq!(org.get().unwrap(), first);
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "org.updated Refused");
+    renamed("Other", first.version()).unwrap();
+    let other = test.idp.org(&globex.org.id).get().unwrap();
+    assert_eq!(other, globex.org, "another organization has versions of its own");
+    test.finish();
+}
 
 fn slugs(idp: &Idp, limit: usize) -> Vec<String> {
     let mut request = PageRequest::first().limit(limit);

@@ -1,0 +1,26 @@
+//! Where the API answers, and its description.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::openapi;
+
+use super::body::BODY_BYTES_MAX;
+use super::{agent_keys, agents, audit, credentials, members, orgs};
+
+/// The routes of the REST API, and of the document that describes them.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    let (routes, described) = OpenApiRouter::default()
+        .merge(orgs::routes())
+        .merge(members::routes())
+        .merge(agents::routes())
+        .merge(agent_keys::routes())
+        .merge(credentials::routes())
+        .merge(audit::routes())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .split_for_parts();
+    let issuer = app.idp().idp().status().issuer;
+    routes.merge(openapi::routes(described, issuer.as_str()))
+}

@@ -1,0 +1,206 @@
+//! What OAuth and OpenID Connect answer, described by hand: their forms are those of the RFCs.
+
+use serde_json::{Map, Value, json};
+
+use super::common::request_id;
+use super::place::put;
+
+/// The paths, by their names.
+pub(super) fn paths() -> Map<String, Value> {
+    [
+        ("/oauth2/token", json!({ "post": token() })),
+        ("/oauth2/introspect", json!({ "post": introspect() })),
+        ("/oauth2/revoke", json!({ "post": revoke() })),
+        ("/agent-info", json!({ "get": agent_info("showAgentInfo"), "post": agent_info("postAgentInfo") })),
+        ("/.well-known/jwks.json", json!({ "get": document(
+            "showKeys", "Show the public keys that tokens are verified with", "KeySet", "application/jwk-set+json",
+        ) })),
+        ("/.well-known/openid-configuration", json!({ "get": document(
+            "showOpenIdConfiguration", "Show the metadata (OpenID Connect Discovery)", "Metadata", "application/json",
+        ) })),
+        ("/.well-known/oauth-authorization-server", json!({ "get": document(
+            "showServerMetadata", "Show the metadata (RFC 8414)", "Metadata", "application/json",
+        ) })),
+        ("/.well-known/oauth-protected-resource", json!({ "get": document(
+            "showResourceMetadata", "Show the metadata of the API (RFC 9728)", "Metadata", "application/json",
+        ) })),
+    ]
+    .into_iter()
+    .map(|(path, item)| (path.to_owned(), item))
+    .collect()
+}
+
+/// The documents of those answers.
+pub(super) fn schemas() -> Map<String, Value> {
+    let text = || json!({ "type": "string" });
+    let token = json!({
+        "type": "object",
+        "description": "A token (RFC 6749 section 5.1).",
+        "required": ["access_token", "token_type", "expires_in"],
+        "properties": {
+            "access_token": { "type": "string", "description": "The access token (RFC 9068)." },
+            "token_type": { "type": "string", "enum": ["Bearer", "DPoP"] },
+            "expires_in": { "type": "integer", "minimum": 1 },
+            "scope": { "type": "string", "description": "The scopes granted; absent when none were." },
+            "id_token": { "type": "string", "description": "The ID token, where `openid` was granted." },
+            "issued_token_type": { "type": "string", "description": "What was exchanged for (RFC 8693)." },
+        },
+    });
+    let introspection = json!({
+        "type": "object",
+        "description": "What a token says (RFC 7662); of one that is not active, that alone.",
+        "required": ["active"],
+        "properties": { "active": { "type": "boolean" } },
+    });
+    let info = json!({
+        "type": "object",
+        "description": "What an access token tells about its agent.",
+        "required": ["sub", "organization_id", "agent_did", "agent_name"],
+        "properties": {
+            "sub": text(), "organization_id": text(), "agent_did": text(), "agent_name": text(),
+        },
+    });
+    let keys = json!({
+        "type": "object",
+        "description": "A JWK set (RFC 7517).",
+        "required": ["keys"],
+        "properties": { "keys": { "type": "array", "items": { "type": "object" } } },
+    });
+    let error = json!({
+        "type": "object",
+        "description": "Why there is no token (RFC 6749 section 5.2).",
+        "required": ["error"],
+        "properties": { "error": text(), "error_description": text() },
+    });
+    let metadata = json!({ "type": "object", "description": "What is implemented, and where." });
+    [
+        ("Token", token),
+        ("Introspection", introspection),
+        ("AgentInfo", info),
+        ("KeySet", keys),
+        ("OAuthError", error),
+        ("Metadata", metadata),
+    ]
+    .into_iter()
+    .map(|(name, schema)| (name.to_owned(), schema))
+    .collect()
+}
+
+fn token() -> Value {
+    let form = json!({
+        "grant_type": { "type": "string", "description": "How the token is had.", "example": "client_credentials" },
+        "scope": { "type": "string", "description": "Scopes, separated by spaces; all that the resource admits unless given." },
+        "resource": { "type": "string", "description": "What the token is for (RFC 8707); the issuer for this API." },
+    });
+    let mut operation =
+        operation(("issueToken", "Issue a token (RFC 6749 section 3.2)"), form, &["grant_type"]);
+    put(&mut operation, &["responses", "200"], answered("Token", "application/json", "The token."));
+    put(
+        &mut operation,
+        &["responses", "429"],
+        answered("OAuthError", "application/json", "The month's quota, or a rate."),
+    );
+    operation
+}
+
+fn introspect() -> Value {
+    let form = json!({
+        "token": { "type": "string", "description": "The token." },
+        "token_type_hint": { "type": "string", "description": "Not needed." },
+    });
+    let mut operation = operation(
+        ("introspectToken", "Ask whether a token is active (RFC 7662)"),
+        form,
+        &["token"],
+    );
+    put(
+        &mut operation,
+        &["responses", "200"],
+        answered("Introspection", "application/json", "What it says."),
+    );
+    operation
+}
+
+fn revoke() -> Value {
+    let form = json!({
+        "token": { "type": "string", "description": "The token." },
+        "token_type_hint": { "type": "string", "description": "Not needed." },
+    });
+    let mut operation = operation(("revokeToken", "End a token (RFC 7009)"), form, &["token"]);
+    put(
+        &mut operation,
+        &["responses", "200"],
+        json!({ "description": "It is over, or was no token.", "headers": { "X-Request-Id": request_id() } }),
+    );
+    operation
+}
+
+/// An operation that takes a form of a client that proves itself.
+fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) -> Value {
+    let proof = [
+        ("client_id", "The client, where it is not in `Authorization`."),
+        ("client_secret", "Its secret, where that is not in `Authorization`."),
+        ("client_assertion", "A proof by a key in the place of a secret (RFC 7523)."),
+        ("client_assertion_type", "`urn:ietf:params:oauth:client-assertion-type:jwt-bearer`."),
+    ];
+    for (name, description) in proof {
+        put(&mut form, &[name], json!({ "type": "string", "description": description }));
+    }
+    let refused = |description: &str| answered("OAuthError", "application/json", description);
+    json!({
+        "operationId": id,
+        "summary": summary,
+        "tags": ["oauth"],
+        "security": [{ "clientBasic": [] }, {}],
+        "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": {
+            "schema": { "type": "object", "required": required, "properties": form },
+        } } },
+        "responses": {
+            "400": refused("The request is not one, or may not be."),
+            "401": refused("The client does not prove itself."),
+            "413": refused("The form is too long."),
+            "503": refused("There is no room at the moment."),
+        },
+    })
+}
+
+fn agent_info(id: &str) -> Value {
+    let refused = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
+    json!({
+        "operationId": id,
+        "summary": "Show what a token tells about its agent (OpenID Connect Core section 5.3)",
+        "tags": ["oauth"],
+        "security": [{ "oauth2": ["openid"] }, { "bearer": [] }],
+        "responses": {
+            "200": answered("AgentInfo", "application/json", "About the agent."),
+            "400": refused("Malformed"),
+            "401": refused("NotAuthenticated"),
+            "403": refused("NotAllowed"),
+            "429": refused("TooMany"),
+            "503": refused("Unavailable"),
+        },
+    })
+}
+
+/// A document for everybody.
+fn document(id: &str, summary: &str, schema: &str, media_type: &str) -> Value {
+    json!({
+        "operationId": id,
+        "summary": summary,
+        "tags": ["oauth"],
+        "security": [],
+        "responses": {
+            "200": answered(schema, media_type, "The document."),
+            "304": { "description": "The client has it already." },
+        },
+    })
+}
+
+fn answered(schema: &str, media_type: &str, description: &str) -> Value {
+    let schema = format!("#/components/schemas/{schema}");
+    json!({
+        "description": description,
+        "headers": { "X-Request-Id": request_id() },
+        "content": { media_type: { "schema": { "$ref": schema } } },
+    })
+}
