@@ -1,1 +1,24 @@
 #![doc = include_str!("../guide.md")]
+//!
+//! [`Action::ALL`]: crate::Action::ALL
+//! [`AsyncIdp`]: crate::AsyncIdp
+//! [`ErrorCode`]: crate::ErrorCode
+//! [`Error`]: crate::Error
+//! [`Idp::examine`]: crate::Idp::examine
+//! [`Idp::introspect`]: crate::Idp::introspect
+//! [`Idp::open`]: crate::Idp::open
+//! [`Idp::revoke`]: crate::Idp::revoke
+//! [`Idp::tick`]: crate::Idp::tick
+//! [`OrgHandle`]: crate::OrgHandle
+//! [`Verifier::organization`]: crate::oidc::Verifier::organization
+//! [`add_member`]: crate::OrgHandle::add_member
+//! [`add_public_key`]: crate::OrgHandle::add_public_key
+//! [`code`]: crate::Error::code
+//! [`decommission_agent`]: crate::OrgHandle::decommission_agent
+//! [`delete`]: crate::OrgHandle::delete
+//! [`import`]: crate::OrgHandle::import
+//! [`revoke_credential`]: crate::OrgHandle::revoke_credential
+//! [`revoke_jti`]: crate::OrgHandle::revoke_jti
+//! [`revoke_key`]: crate::Idp::revoke_key
+//! [`suspend_agent`]: crate::OrgHandle::suspend_agent
+//! [`suspend`]: crate::OrgHandle::suspend
