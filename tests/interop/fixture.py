@@ -46,10 +46,11 @@ class Instance:
             sys.exit(f"agentidp {' '.join(arguments)}: exit {done.returncode}\n{done.stderr}{done.stdout}")
         return json.loads(done.stdout)
 
-    def agent(self, org, name, scopes, audiences=(), url=None, secret=True):
+    def agent(self, org, name, scopes, audiences=(), url=None, secret=True, alg=None):
         flags = [word for scope in scopes.split() for word in ("--scope", scope)]
         flags += [word for audience in audiences for word in ("--audience", audience)]
         flags += ["--url", url] if url else []
+        flags += ["--token-alg", alg] if alg else []
         agent = self.run("agent", "register", "--org", org, "--name", name, *flags)
         client = {
             "org": org,
@@ -126,6 +127,9 @@ def make(binary, home, issuer):
         # Who makes things up: an agent of the instance, whose organization nobody else is in.
         "fuzzer": instance.agent("system", "fuzzer", f"{MANAGEMENT} openid"),
     }
+    for alg in ("ES256", "EdDSA", "RS256"):
+        name = f"signed_{alg.lower()}"
+        clients[name] = instance.agent("acme", name, "tools:read openid", [API], alg=alg)
     for name, generate in KEYS.items():
         clients[name] = instance.key_agent("acme", name, generate())
     clients["globex_key"] = instance.key_agent("globex", "globex_key", KEYS["es256"]())

@@ -144,6 +144,32 @@ test('a bound token is refused with a proof of another key', async () => {
   );
 });
 
+// scripts/interop runs these tests again on a server that demands nonces.
+if (process.env.AGENTIDP_INTEROP_NONCES) {
+  test('a proof without a nonce is refused, and the answer brings the nonce', async () => {
+    // RFC 9449 section 8.
+    const first = await ask(await proof());
+    assert.equal(first.status, 400);
+    assert.equal((await first.json()).error, 'use_dpop_nonce');
+    const nonce = first.headers.get('dpop-nonce');
+    assert.ok(nonce);
+    assert.equal((await ask(await proof({}, {}, 'of my own'))).status, 400);
+    assert.equal((await ask(await proof({}, {}, nonce))).status, 200);
+  });
+
+  test('the management API demands a nonce too', async () => {
+    // RFC 9449 section 9.
+    const keys = await oauth.generateKeyPair('ES256', { extractable: true });
+    const { access_token } = await bound('secret', oauth.DPoP(client('secret'), keys), { scope: 'openid' });
+    const url = new URL(`${issuer}/agent-info`);
+    const fresh = oauth.DPoP(client('secret'), keys);
+    const request = () =>
+      oauth.protectedResourceRequest(access_token, 'GET', url, undefined, null, { ...plain, DPoP: fresh });
+    await assert.rejects(request(), (error) => oauth.isDPoPNonceError(error));
+    assert.equal((await request()).status, 200);
+  });
+}
+
 test('a proof is good for one request', async () => {
   // RFC 9449 section 11.1.
   const once = await proof({}, {}, await currentNonce());

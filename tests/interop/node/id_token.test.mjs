@@ -74,6 +74,18 @@ test('the ID token says who the agent is, and makes nothing up', async () => {
   for (const absent of ['nonce', 'auth_time', 'amr', 'acr']) assert.ok(!(absent in payload), absent);
 });
 
+for (const alg of ['ES256', 'EdDSA', 'RS256']) {
+  test(`an agent whose tokens are signed with ${alg} has both by that algorithm, and the hash that belongs to it`, async () => {
+    const name = `signed_${alg.toLowerCase()}`;
+    const { access_token, id_token } = await token(as, name, { scope: 'openid tools:read' });
+    const options = { issuer, algorithms: [alg] };
+    await jose.jwtVerify(access_token, remoteKeys(as), { ...options, audience: resource, typ: 'at+jwt' });
+    const audience = clients[name].clientId;
+    const { payload } = await jose.jwtVerify(id_token, remoteKeys(as), { ...options, audience, typ: 'JWT' });
+    assert.equal(payload.at_hash, atHash(alg, access_token));
+  });
+}
+
 test('/agent-info answers GET and POST to the bearer of a token with openid', async () => {
   const { access_token } = await token(as, 'secret', { scope: 'openid' });
   for (const method of ['GET', 'POST']) {
