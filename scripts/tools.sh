@@ -98,6 +98,18 @@ need_node_modules() {
   stamp "$1/node_modules/.stamp" "$1/package-lock.json"
 }
 
+# promtool out of the distribution's package, whose server is neither installed nor started.
+need_promtool() {
+  local packed=$tools_dir/promtool
+  if ! command -v promtool >/dev/null; then
+    mkdir -p "$packed" "$tools_dir/bin"
+    (cd "$packed" && apt-get download -qq prometheus >&2 && dpkg-deb -x prometheus_*.deb .) &&
+      ln -sf "$packed/usr/bin/promtool" "$tools_dir/bin/promtool" || missing "promtool, of Prometheus" || return 1
+    hash -r
+  fi
+  say "$(promtool --version 2>&1 | head -n 1)"
+}
+
 need_wrk() { command -v wrk >/dev/null || apt_install wrk || missing "wrk"; }
 
 # llvm-profdata and llvm-cov that read what this compiler writes: its own, or the distribution's, of

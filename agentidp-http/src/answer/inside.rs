@@ -8,9 +8,9 @@ pub(crate) struct Inside {
     /// The stable text of its code.
     pub(crate) code: &'static str,
     /// What went wrong inside: for the log, and not for strangers.
-    pub(crate) cause: Option<String>,
+    pub(crate) cause: Option<Box<str>>,
     /// The limit that was reached, of which the fields of the answer tell.
-    pub(crate) limited: Option<RateLimited>,
+    pub(crate) limited: Option<Box<RateLimited>>,
 }
 
 impl Inside {
@@ -21,6 +21,6 @@ impl Inside {
 
     /// Of a failure whose true words were not told.
     pub(crate) fn hidden(code: &'static str, cause: &str) -> Inside {
-        Inside { code, cause: Some(cause.to_owned()), limited: None }
+        Inside { code, cause: Some(cause.into()), limited: None }
     }
 }

@@ -54,7 +54,7 @@ impl OAuthError {
     /// Too many requests have come.
     pub(crate) fn limited(limited: RateLimited) -> OAuthError {
         let mut error = OAuthError::new(limited.code(), &limited.to_string());
-        error.inside.limited = Some(limited);
+        error.inside.limited = Some(Box::new(limited));
         error
     }
 

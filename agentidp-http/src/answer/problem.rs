@@ -54,7 +54,7 @@ impl Problem {
     /// Too many requests have come.
     pub(crate) fn limited(limited: RateLimited) -> Problem {
         let mut problem = Problem::new(limited.code(), limited.to_string());
-        problem.inside.limited = Some(limited);
+        problem.inside.limited = Some(Box::new(limited));
         problem
     }
 

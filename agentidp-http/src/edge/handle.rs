@@ -34,9 +34,11 @@ struct Asked {
 /// Lets a request in if it may come, and tells of it afterwards.
 pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
     let asked = Asked::of(&request);
-    let mut response = match asked.admit(&app) {
-        Err(refusal) => refusal,
-        Ok(()) => match app.in_flight().begin() {
+    let mut response = match asked.refusal(&app) {
+        Some(refusal) => refusal,
+        // Whoever watches over the server must see it when it has most to do.
+        None if asked.watches() => next.run(request).await,
+        None => match app.in_flight().begin() {
             Some(_flying) => next.run(request).await,
             None => asked.refuse(Refusal::Overloaded),
         },
@@ -86,25 +88,29 @@ impl Asked {
         self.route().contains("/oauth2/")
     }
 
-    /// Before anything of the request is read but its head.
-    fn admit(&self, app: &App) -> Result<(), Response> {
+    /// Whether it asks how the server is. That is cheap, and has no limit.
+    fn watches(&self) -> bool {
+        matches!(self.route(), "/healthz" | "/readyz" | "/metrics")
+    }
+
+    /// What is answered in the handler's stead, decided before anything is read but the head.
+    fn refusal(&self, app: &App) -> Option<Response> {
         // Without a socket there is no peer: a host of one's own stands before us.
-        let Some(peer) = self.peer else { return Ok(()) };
+        let peer = self.peer?;
         if !self.names_its_host {
-            return Err(self.refuse(Refusal::Hosts));
+            return Some(self.refuse(Refusal::Hosts));
         }
         if peer.way == Way::Exposed {
-            return Err(self.refuse(Refusal::Exposed));
+            return Some(self.refuse(Refusal::Exposed));
         }
-        if matches!(self.route(), "/healthz" | "/readyz" | "/metrics") {
-            return Ok(());
+        if self.watches() {
+            return None;
         }
-        app.rates().check_address(peer.address).map_err(|limited| {
-            if self.is_oauth() {
-                OAuthError::limited(limited).into_response()
-            } else {
-                Problem::limited(limited).into_response()
-            }
+        let limited = app.rates().check_address(peer.address).err()?;
+        Some(if self.is_oauth() {
+            OAuthError::limited(limited).into_response()
+        } else {
+            Problem::limited(limited).into_response()
         })
     }
 

@@ -116,11 +116,8 @@ impl Server {
         for Part { listener, shared, crowd } in std::mem::take(&mut self.parts) {
             parts.spawn(listener::accept(listener, shared, crowd));
         }
-        loop {
-            match self.signals.next().await {
-                Asked::Reload => self.reload(log),
-                Asked::End => break,
-            }
+        while self.signals.next().await == Asked::Reload {
+            self.reload(log);
         }
         notify::tell(State::Stopping);
         log.note("ending: no new connections, requests in flight are answered");

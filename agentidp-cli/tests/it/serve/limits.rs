@@ -123,6 +123,38 @@ fn all_together_have_a_limit_where_it_is_asked_for_which_is_nobodys_fault() {
 }
 
 #[test]
+fn more_requests_than_may_be_answered_at_once_are_told_to_come_again() {
+    use std::io::Write as _;
+    let (sandbox, agent) = Sandbox::with_agent();
+    let server = Server::start(&sandbox, &["--max-requests-in-flight", "1"]);
+    let request = super::server::token_request(&agent.id, &agent.secret, "");
+    let (first, last) = request.split_at(request.len() - 5);
+    let mut held = server.connect();
+    held.write_all(first.as_bytes()).unwrap();
+    // Or it would be the second.
+    super::server::pause();
+    let begin = std::time::Instant::now();
+    let refused = loop {
+        let reply = server.token_of(&agent);
+        if reply.status != 200 {
+            break reply;
+        }
+        assert!(begin.elapsed().as_secs() < 10, "the one that waits is not counted");
+    };
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.json()["error"], "temporarily_unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(server.get("/nothing").json()["code"], "overloaded");
+    assert_eq!(server.get("/readyz").status, 200, "whoever watches over it sees it");
+    held.write_all(last.as_bytes()).unwrap();
+    let mut answered = [0; 12];
+    std::io::Read::read_exact(&mut held, &mut answered).unwrap();
+    assert_eq!(&answered, b"HTTP/1.1 200");
+    assert_eq!(server.token_of(&agent).status, 200);
+    server.end();
+}
+
+#[test]
 fn a_months_quota_has_its_own_answer() {
     let sandbox = Sandbox::with_instance();
     let agent = organization(&sandbox, "acme", "60");

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ pub(super) struct Server {
     child: Child,
     pub(super) address: SocketAddr,
     pub(super) admin: Option<SocketAddr>,
-    said: Option<JoinHandle<String>>,
+    said: Arc<Mutex<String>>,
+    listening: Option<JoinHandle<()>>,
 }
 
 /// What came back.
@@ -53,11 +55,13 @@ impl Server {
         command.env("HOME", sandbox.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         more(&mut command);
         let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let said = std::thread::spawn(move || {
-            let mut said = String::new();
-            stderr.read_to_string(&mut said).unwrap();
-            said
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let said = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&said);
+        let listening = std::thread::spawn(move || {
+            for line in stderr.lines() {
+                *heard.lock().unwrap() += &(line.unwrap() + "\n");
+            }
         });
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -67,7 +71,7 @@ impl Server {
         });
         let address = |name: &str| told[name].as_str().map(|text| text.parse().unwrap());
         let (listen, admin) = (address("listen").unwrap(), address("adminListen"));
-        Server { child, address: listen, admin, said: Some(said) }
+        Server { child, address: listen, admin, said, listening: Some(listening) }
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -111,7 +115,17 @@ impl Server {
             assert!(begin.elapsed() < PATIENCE, "it does not end");
             pause();
         };
-        (status.code(), self.said.take().unwrap().join().unwrap())
+        self.listening.take().unwrap().join().unwrap();
+        (status.code(), self.said.lock().unwrap().clone())
+    }
+
+    /// Waits until it has said so.
+    pub(super) fn says(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.said.lock().unwrap().contains(text) {
+            assert!(begin.elapsed() < PATIENCE, "it does not say {text}");
+            pause();
+        }
     }
 
     /// Ends it, and what it said.
@@ -125,7 +139,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.said.is_some() {
+        if self.listening.is_some() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
