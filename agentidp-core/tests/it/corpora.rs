@@ -16,7 +16,7 @@ use agentidp_testkit::{replay, seeds};
 use crate::common::Issuer;
 
 /// Targets of other crates, which replay them themselves.
-const ELSEWHERE: [&str; 3] = ["access_token", "basic", "form"];
+const ELSEWHERE: [&str; 4] = ["access_token", "api_body", "basic", "form"];
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {

@@ -18,7 +18,8 @@ const RETRY_AFTER_SECONDS: &str = "1";
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     status: StatusCode,
-    inside: Inside,
+    /// Boxed: a problem is the other half of every result.
+    inside: Box<Inside>,
     detail: String,
     hint: Option<&'static str>,
     challenge: Option<Challenge>,
@@ -42,13 +43,13 @@ impl Problem {
             ErrorCode::InsufficientScope => Some(Challenge::ScopeMissing(None)),
             _ => None,
         };
-        Problem { status, inside, detail, hint, challenge }
+        Problem { status, inside: Box::new(inside), detail, hint, challenge }
     }
 
     /// A failure of the protocol itself, which the library has no code for.
     pub(crate) fn of(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
         let (inside, detail) = (Inside::told(code), detail.into());
-        Problem { status, inside, detail, hint: None, challenge: None }
+        Problem { status, inside: Box::new(inside), detail, hint: None, challenge: None }
     }
 
     /// Too many requests have come.
@@ -129,7 +130,7 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
-        response.extensions_mut().insert(self.inside.clone());
+        response.extensions_mut().insert(Inside::clone(&self.inside));
         response.extensions_mut().insert(self);
         response
     }

@@ -1,5 +1,6 @@
 //! Agents of the caller's organization.
 
+use agentidp_core::base::limits::NAME_CHARS_MAX;
 use agentidp_core::{
     Agent, AgentChanges, AgentError, AgentFilter, AgentId, AgentStatus, NewAgent, OrgHandle,
 };
@@ -15,7 +16,7 @@ use crate::openapi::schemas;
 
 use super::body::{given, removable};
 use super::call::{Call, Work};
-use super::params::{DoneOnce, Id, IfMatch, IfNoneMatch, PageOf};
+use super::params::{Audience, DoneOnce, Id, IfMatch, IfNoneMatch, PageOf, Scope, Skill};
 use super::precondition::if_match;
 use super::query::refused;
 use super::reply::Reply;
@@ -34,29 +35,34 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 pub(crate) struct AgentToRegister {
     /// Its name for people.
     #[schema(
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
-        min_length = 1,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
         max_length = 200,
         example = "invoice-bot"
     )]
     name: String,
     /// What it does.
-    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 2000)]
+    #[schema(
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        max_length = 2000
+    )]
     description: Option<String>,
     /// Who is responsible for it.
-    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200)]
+    #[schema(
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        max_length = 200
+    )]
     owner: Option<String>,
     /// The scopes it may ask for (RFC 6749 section 3.3). Nobody grants one that it does not hold.
     #[serde(default)]
-    #[schema(max_items = 64)]
+    #[schema(max_items = 64, value_type = Vec<Scope>)]
     scopes: Vec<String>,
     /// The resources it may ask tokens for: absolute URIs without fragment (RFC 8707).
     #[serde(default)]
-    #[schema(max_items = 16)]
+    #[schema(max_items = 16, value_type = Vec<Audience>)]
     audiences: Vec<String>,
     /// What it is good at: names of OASF skills.
     #[serde(default)]
-    #[schema(max_items = 64)]
+    #[schema(max_items = 64, value_type = Vec<Skill>)]
     capabilities: Vec<String>,
     /// Where it is reached itself: https, or http on `localhost`.
     #[schema(format = "uri", max_length = 2048)]
@@ -101,30 +107,29 @@ pub(crate) struct AgentPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(
         nullable = false,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
-        min_length = 1,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
         max_length = 200
     )]
     name: Option<String>,
     /// What it does.
     #[serde(default, deserialize_with = "removable")]
-    #[schema(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 2000)]
+    #[schema(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", max_length = 2000)]
     description: Option<Option<String>>,
     /// Who is responsible for it.
     #[serde(default, deserialize_with = "removable")]
-    #[schema(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<String>, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$", max_length = 200)]
     owner: Option<Option<String>>,
     /// All scopes that it may ask for.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, max_items = 64)]
+    #[schema(value_type = Vec<Scope>, required = false, max_items = 64)]
     scopes: Option<Vec<String>>,
     /// All resources that it may ask tokens for.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, max_items = 16)]
+    #[schema(value_type = Vec<Audience>, required = false, max_items = 16)]
     audiences: Option<Vec<String>>,
     /// All that it is good at.
     #[serde(default, deserialize_with = "given")]
-    #[schema(nullable = false, max_items = 64)]
+    #[schema(value_type = Vec<Skill>, required = false, max_items = 64)]
     capabilities: Option<Vec<String>>,
     /// Where it is reached itself.
     #[serde(default, deserialize_with = "removable")]
@@ -183,7 +188,7 @@ impl From<AgentPatch> for AgentChanges {
     reason = "the document is written from the fields, and requests are read by hand"
 )]
 struct Which {
-    /// Those of this status alone. Not together with `owner`.
+    /// Those of this status alone. Together with `owner`, pages may be shorter than they could be.
     #[param(inline)]
     status: Option<schemas::AgentStatus>,
     /// Those that this person is responsible for alone.
@@ -231,16 +236,20 @@ async fn register(State(app): State<App>, call: Call) -> Result<Reply, Problem> 
 async fn list(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     call.run(app, |work| {
         let query = work.query(&["limit", "cursor", "status", "owner"])?;
-        let filter = match (query.get("status"), query.get("owner")) {
+        let no_status = || refused("status: no agent has a status of that name");
+        let status = query.get("status").map(|name| AgentStatus::parse(name).ok_or_else(no_status));
+        let (status, owner) = (status.transpose()?, query.get("owner"));
+        if owner.is_some_and(|owner| owner.chars().count() > NAME_CHARS_MAX) {
+            return Err(refused("owner: longer than a name may be"));
+        }
+        let filter = match (status, owner) {
+            (_, Some(owner)) => AgentFilter::Owner(owner.to_owned()),
+            (Some(status), None) => AgentFilter::Status(status),
             (None, None) => AgentFilter::All,
-            (Some(status), None) => AgentFilter::Status(
-                AgentStatus::parse(status)
-                    .ok_or_else(|| refused("status: no agent has a status of that name"))?,
-            ),
-            (None, Some(owner)) => AgentFilter::Owner(owner.to_owned()),
-            (Some(_), Some(_)) => return Err(refused("either `status` or `owner` is expected")),
         };
-        Reply::ok(&work.own().list_agents(&filter, &query.page()?)?)
+        let mut page = work.own().list_agents(&filter, &query.page()?)?;
+        page.items.retain(|agent| status.is_none_or(|status| agent.status == status));
+        Reply::ok(&page)
     })
     .await
 }
@@ -263,7 +272,7 @@ async fn show(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     call.run(app, |work| {
         work.query(&[])?;
         let agent = work.own().agent(&work.agent_id("id")?)?;
-        Ok(told(&agent)?.unless_known(work.headers()))
+        told(&agent)?.unless_known(work.headers())
     })
     .await
 }

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::openapi::schemas;
 
 use super::call::Call;
-use super::params::PageOf;
+use super::params::PageOfTrail;
 use super::reply::Reply;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     path = "/audit",
     operation_id = "listAudit",
     tag = "audit",
-    params(PageOf),
+    params(PageOfTrail),
     responses((status = 200, description = "A page of it.", body = schemas::AuditPage)),
     security(("oauth2" = ["audit:read"]), ("bearer" = []))
 )]

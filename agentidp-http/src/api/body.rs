@@ -9,6 +9,9 @@ pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Most characters that are told of what is wrong: the reader's words may repeat the sender's.
 const REASON_CHARS_MAX: usize = 200;
 
+/// Largest integer that a number with a fraction part tells exactly: 2^53 less one.
+const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+
 /// Why a body is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NotRead {
@@ -27,8 +30,26 @@ pub(super) fn read_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, NotRead>
         CanonError::TooLong { .. } => NotRead::TooLong,
         error => NotRead::Malformed(short(&error.to_string())),
     })?;
-    serde_json::from_value(Value::Object(members))
+    serde_json::from_value(with_integers(Value::Object(members)))
         .map_err(|error| NotRead::Malformed(short(&error.to_string())))
+}
+
+/// The same value, with integers written as such: `60.0` and `6e1` are the integer 60 to JSON and to
+/// those who describe it (JSON Schema section 6.1.1).
+fn with_integers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT_MAX => {
+                Value::from(float as i64)
+            }
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(with_integers).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, with_integers(value))).collect()
+        }
+        other => other,
+    }
 }
 
 fn short(reason: &str) -> String {
@@ -122,5 +143,18 @@ mod tests {
         }
         assert_eq!(media_type("application/json; charset=latin1"), None);
         assert_eq!(media_type("text/plain").as_deref(), Some("text/plain"));
+    }
+
+    #[test]
+    fn an_integer_may_be_written_with_a_fraction_of_nothing() {
+        let read = |text: &str| read_body::<serde_json::Map<String, Value>>(text.as_bytes());
+        for integer in ["60", "60.0", "6e1", "600e-1"] {
+            let read = read(&format!("{{\"a\":[{integer}]}}")).unwrap();
+            assert_eq!(read.get("a"), Some(&serde_json::json!([60])), "{integer}");
+        }
+        for other in ["60.5", "1e300", "-0.1"] {
+            let read = read(&format!("{{\"a\":{other}}}")).unwrap();
+            assert!(read.get("a").unwrap().is_f64(), "{other}");
+        }
     }
 }

@@ -4,17 +4,16 @@
 //! form. Whoever has no token learns nothing about forms.
 
 use agentidp_core::{
-    AgentId, CredentialId, DpopProof, ErrorCode, Idp, OrgHandle, OrgId, PageRequest, PresentedToken,
+    AgentId, CredentialId, ErrorCode, Idp, OrgHandle, OrgId, PageRequest, PresentedToken,
 };
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts as _, RawPathParams, Request};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 
 use crate::answer::Problem;
 use crate::app::App;
-use crate::request::{AccessToken, TokenScheme, dpop};
+use crate::request::presented;
 
 use super::body::{NotRead, media_type, read_body};
 use super::precondition::no_precondition;
@@ -49,7 +48,9 @@ impl FromRequest<App> for Call {
 
     async fn from_request(request: Request, app: &App) -> Result<Call, Problem> {
         let (mut parts, body) = request.into_parts();
-        let token = presented(&parts, app)?;
+        // As clients know it, and never by what the request says of the host.
+        let url = format!("{}{}", app.idp().idp().status().issuer, parts.uri.path());
+        let token = presented(app, &parts.headers, &parts.method, url)?;
         // Text that is not UTF-8 names nothing.
         let params = RawPathParams::from_request_parts(&mut parts, app).await;
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -64,20 +65,6 @@ impl FromRequest<App> for Call {
         })?;
         Ok(Call { token, asked: Asked { method, uri, headers, bytes, params } })
     }
-}
-
-/// The token of the request, with the proof of a key where it is presented with one.
-fn presented(parts: &Parts, app: &App) -> Result<PresentedToken, Problem> {
-    let AccessToken { scheme, token } = AccessToken::of(&parts.headers)?;
-    if scheme == TokenScheme::Bearer {
-        return Ok(PresentedToken::bearer(token));
-    }
-    let no_proof =
-        || Problem::new(ErrorCode::InvalidToken, "one proof in one `DPoP` field is expected");
-    let proof = dpop::proof(&parts.headers).ok().flatten().ok_or_else(no_proof)?;
-    // As clients know it, and never by what the request says of the host.
-    let url = format!("{}{}", app.idp().idp().status().issuer, parts.uri.path());
-    Ok(PresentedToken::dpop(token, DpopProof::new(proof, parts.method.as_str(), url)))
 }
 
 impl Call {

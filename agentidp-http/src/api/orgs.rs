@@ -61,7 +61,10 @@ pub(crate) struct OrgToMake {
     )]
     slug: String,
     /// Its name for people; the slug unless given.
-    #[schema(pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", min_length = 1, max_length = 200)]
+    #[schema(
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        max_length = 200
+    )]
     name: Option<String>,
     /// What it pays for, and so its limits where none are given; `free` unless given.
     plan_tier: Option<Plan>,
@@ -106,8 +109,7 @@ pub(crate) struct OrgPatch {
     #[serde(default, deserialize_with = "given")]
     #[schema(
         nullable = false,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$",
-        min_length = 1,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
         max_length = 200
     )]
     name: Option<String>,
@@ -219,7 +221,7 @@ async fn show(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     call.run(app, |work| {
         work.query(&[])?;
         let org = work.named_org()?.get()?;
-        Ok(told(&org)?.unless_known(work.headers()))
+        told(&org)?.unless_known(work.headers())
     })
     .await
 }

@@ -20,6 +20,32 @@ impl PartialSchema for Timestamp {
 
 impl ToSchema for Timestamp {}
 
+/// What a list of texts is made of.
+macro_rules! texts {
+    ($($(#[doc = $doc:literal])* $name:ident: $pattern:literal, $chars_max:literal;)*) => { $(
+        $(#[doc = $doc])*
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some($chars_max));
+                text.pattern(Some($pattern)).description(Some(concat!($($doc),*).trim())).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )* };
+}
+
+texts! {
+    /// A scope (RFC 6749 section 3.3).
+    Scope: r"^[!#-\[\]-~]+$", 128;
+    /// An absolute URI without fragment (RFC 8707 section 2).
+    Audience: r#"^[A-Za-z][A-Za-z0-9+.-]*:[!-"$-~]+$"#, 2048;
+    /// The name of an OASF skill.
+    Skill: r"^[A-Za-z0-9_./:-]+$", 128;
+}
+
 /// Which page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -28,7 +54,19 @@ pub(crate) struct PageOf {
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u16>,
     /// The `nextCursor` of the page before; the first page unless given.
-    #[param(min_length = 1, max_length = 256, example = "01900000-0000-7000-8000-000000000001")]
+    #[param(pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+    cursor: Option<String>,
+}
+
+/// Which page of the trail.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageOfTrail {
+    /// Most items of the page; 50 unless given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u16>,
+    /// The `nextCursor` of the page before; the first page unless given.
+    #[param(pattern = "^[0-9]{1,18}$")]
     cursor: Option<String>,
 }
 
@@ -40,8 +78,8 @@ pub(crate) struct DoneOnce {
     /// under the same key is done once and answered alike. A request that is refused gives its key back.
     #[param(
         rename = "Idempotency-Key",
-        pattern = r"^[A-Za-z0-9._~-]+$",
-        min_length = 1,
+        nullable = false,
+        pattern = r"^[!#-~]([ !#-~]*[!#-~])?$",
         max_length = 255
     )]
     idempotency_key: Option<String>,
@@ -52,7 +90,11 @@ pub(crate) struct DoneOnce {
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfMatch {
     /// Entity tags of which the row must have one, or `*`.
-    #[param(rename = "If-Match", pattern = r#"^(\*|"[0-9]{1,18}")$"#)]
+    #[param(
+        rename = "If-Match",
+        nullable = false,
+        pattern = r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*"){0,15})$"#
+    )]
     if_match: Option<String>,
 }
 
@@ -61,7 +103,11 @@ pub(crate) struct IfMatch {
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfNoneMatch {
     /// Entity tags that the client has the documents of.
-    #[param(rename = "If-None-Match", pattern = r#"^(\*|(W/)?"[0-9]{1,18}")$"#)]
+    #[param(
+        rename = "If-None-Match",
+        nullable = false,
+        pattern = r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*"){0,15})$"#
+    )]
     if_none_match: Option<String>,
 }
 

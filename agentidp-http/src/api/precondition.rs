@@ -69,13 +69,12 @@ where
 }
 
 /// Whether the client has the representation of that tag already (`If-None-Match`, weak comparison).
-pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let strong = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag) == etag;
-    match tags(headers, &header::IF_NONE_MATCH) {
-        Ok(Some(tags)) => tags.iter().any(|tag| strong(tag)),
-        Ok(None) => headers.get(header::IF_NONE_MATCH).is_some_and(|field| field == "*"),
-        Err(_) => false,
-    }
+pub(crate) fn is_known(headers: &HeaderMap, etag: &str) -> Result<bool, Problem> {
+    let same = |tag: &String| tag.strip_prefix("W/").unwrap_or(tag) == etag;
+    Ok(match tags(headers, &header::IF_NONE_MATCH)? {
+        Some(tags) => tags.iter().any(same),
+        None => headers.contains_key(header::IF_NONE_MATCH),
+    })
 }
 
 /// Refuses a precondition where nothing evaluates it: it must not be passed over.
@@ -107,16 +106,22 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<String>>, P
             return Ok(None);
         }
         // Our tags hold no commas: a part of a foreign one that does is no tag of ours.
-        for tag in field.split(',').map(str::trim) {
-            let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-            let is_tag = quoted.len() >= 2 && quoted.starts_with('"') && quoted.ends_with('"');
-            if !is_tag || tags.len() >= TAGS_MAX {
+        // Empty elements are none (RFC 9110 section 5.6.1.2).
+        for tag in field.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+            if !is_tag(tag) || tags.len() >= TAGS_MAX {
                 return Err(malformed());
             }
             tags.push(tag.to_owned());
         }
     }
     Ok(headers.contains_key(name).then_some(tags))
+}
+
+/// Whether it has the form of an entity tag (RFC 9110 section 8.8.3), in ASCII.
+fn is_tag(tag: &str) -> bool {
+    let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+    let inner = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.is_some_and(|inner| inner.bytes().all(|b| b.is_ascii_graphic() && b != b'"'))
 }
 
 /// The version of a strong tag of ours.
@@ -153,11 +158,12 @@ mod tests {
         assert_eq!(update("\"5\""), (Ok(()), vec![Some(5)]));
         assert_eq!(update("\"4\", \"5\""), (Ok(()), vec![Some(4), Some(5)]));
         assert_eq!(update("\"x,y\"").0, Err(400));
-        for other in ["\"4\"", "W/\"5\"", "\"05\"", "\"0\"", "\"-1\"", "\"five\"", "\"\""] {
+        for other in ["\"4\"", "W/\"5\"", "\"05\"", "\"0\"", "\"-1\"", "\"five\"", "\"\"", "", ","]
+        {
             assert_eq!(update(other).0, Err(412), "{other}");
         }
         let many = vec!["\"4\""; TAGS_MAX + 1].join(",");
-        for malformed in ["5", "\"", "\"5\" \"6", "", &many] {
+        for malformed in ["5", "\"", "\"5\" \"6", &many] {
             assert_eq!(update(malformed), (Err(400), vec![]), "{malformed}");
         }
     }
@@ -167,9 +173,13 @@ mod tests {
         let known = |field: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, field.parse().unwrap());
-            is_known(&headers, "\"5\"")
+            is_known(&headers, "\"5\"").map_err(|problem| problem.status().as_u16())
         };
-        assert!(known("\"5\"") && known("W/\"5\"") && known("\"4\", \"5\"") && known("*"));
-        assert!(!known("\"4\"") && !known("5") && !is_known(&HeaderMap::new(), "\"5\""));
+        for field in ["\"5\"", "W/\"5\"", "\"4\", \"5\"", "*"] {
+            assert_eq!(known(field), Ok(true), "{field}");
+        }
+        assert_eq!(known("\"4\""), Ok(false));
+        assert_eq!(known("5"), Err(400));
+        assert_eq!(is_known(&HeaderMap::new(), "\"5\"").ok(), Some(false));
     }
 }

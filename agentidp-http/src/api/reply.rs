@@ -59,13 +59,13 @@ impl Reply {
     }
 
     /// The answer 304 in the place of this one, where the client has it already.
-    #[must_use]
-    pub(crate) fn unless_known(mut self, request: &HeaderMap) -> Reply {
-        if self.etag.as_deref().is_some_and(|etag| precondition::is_known(request, etag)) {
+    pub(crate) fn unless_known(mut self, request: &HeaderMap) -> Result<Reply, Problem> {
+        let known = self.etag.as_deref().map(|etag| precondition::is_known(request, etag));
+        if known.transpose()?.unwrap_or(false) {
             self.status = StatusCode::NOT_MODIFIED.as_u16();
             self.body = None;
         }
-        self
+        Ok(self)
     }
 
     /// The answer as it is kept.

@@ -43,6 +43,10 @@ async fn an_agent_is_registered_found_and_listed_to_the_end() {
     assert!(!ids(&all).contains(&json!(globex.agent.id)));
     let owned = api.get("/agents?owner=Ada").by(&token).to().await.json();
     assert_eq!(owned["items"], json!([agent]));
+    let both = api.get("/agents?owner=Ada&status=active").by(&token).to().await.json();
+    assert_eq!(both["items"], json!([agent]));
+    let neither = api.get("/agents?owner=Ada&status=suspended").by(&token).to().await.json();
+    assert_eq!(neither, json!({ "items": [] }));
     let none = api.get("/agents?status=suspended").by(&token).to().await.json();
     assert_eq!(none, json!({ "items": [] }));
     api.test.finish();
@@ -63,10 +67,10 @@ async fn a_list_is_asked_for_by_what_it_takes() {
         "cursor=nothing",
         "cursor=%00",
         "status=merry",
-        "status=active&owner=Ada",
         "offset=5",
         "organization_id=x",
         &organization,
+        &format!("owner={}", "x".repeat(201)),
     ] {
         let refused = api.get(format!("/agents?{bad}")).by(&token).to().await;
         refused.problem(400, "invalid_input");
