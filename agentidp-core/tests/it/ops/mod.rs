@@ -29,6 +29,8 @@ mod members;
 mod org_status;
 mod orgs;
 mod outbox;
+#[cfg(feature = "policy-rego")]
+mod policy;
 mod public_keys;
 mod quota;
 mod revocation;
