@@ -70,6 +70,9 @@ pub(crate) struct Arguments {
     /// Most requests that are answered at once.
     #[arg(long, value_name = "N", default_value_t = 4096, env = "AGENTIDP_MAX_REQUESTS_IN_FLIGHT", value_parser = clap::value_parser!(u32).range(1..))]
     max_requests_in_flight: u32,
+    /// Directory with a policy in Rego that decides what agents may do [default: the built-in table].
+    #[arg(long, value_name = "DIR", env = "AGENTIDP_POLICY_DIR")]
+    policy_dir: Option<PathBuf>,
     /// Refuse proofs of keys (DPoP) without a nonce, and hand nonces out.
     #[arg(long, env = "AGENTIDP_REQUIRE_DPOP_NONCES", value_parser = FalseyValueParser::new())]
     require_dpop_nonces: bool,

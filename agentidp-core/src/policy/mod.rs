@@ -14,7 +14,8 @@ mod rego;
 mod rules;
 #[cfg(feature = "policy-rego")]
 mod syntax;
-#[cfg(all(test, feature = "policy-rego"))]
+#[cfg(test)]
+#[cfg(feature = "policy-rego")]
 mod tests;
 #[cfg(feature = "policy-rego")]
 mod trial;

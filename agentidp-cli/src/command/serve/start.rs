@@ -1,5 +1,6 @@
 //! `agentidp serve`, in a build that has the server.
 
+use agentidp_core::{Error, Idp, RegoPolicy};
 use agentidp_http::{
     AppOptions, Listening, LogFormat, LogOptions, Network, ProxyField, RequestLog, ServeError,
     ServeOptions, TlsFiles, serve,
@@ -8,7 +9,7 @@ use agentidp_http::{
 use super::{Arguments, LogForm, LoggedRequests, ProxyFieldName};
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::home;
+use crate::home::{Home, missing};
 use crate::output::{Fields, Output};
 
 /// Serves until it is asked to end.
@@ -17,7 +18,7 @@ use crate::output::{Fields, Output};
 /// [`Failure`] when the instance cannot be opened, or the server cannot start as it is asked to.
 pub(crate) fn run(arguments: &Arguments, global: &Global, output: &Output) -> Result<(), Failure> {
     let options = arguments.options()?;
-    let idp = home::open(global)?;
+    let idp = arguments.open(global)?;
     allow_connections();
     let issuer = idp.status().issuer.to_string();
     let ready = |listening: Listening| {
@@ -37,6 +38,15 @@ fn refused(error: ServeError) -> Failure {
 }
 
 impl Arguments {
+    /// The instance, under the policy that was given for it.
+    fn open(&self, global: &Global) -> Result<Idp, Failure> {
+        let mut config = Home::locate(global)?.config(global)?.without_migrating();
+        if let Some(directory) = &self.policy_dir {
+            config = config.policy(RegoPolicy::from_dir(directory).map_err(Error::from)?);
+        }
+        Idp::open_existing(config).map_err(missing)
+    }
+
     fn options(&self) -> Result<ServeOptions, Failure> {
         let mut options = ServeOptions::new(self.listen);
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {

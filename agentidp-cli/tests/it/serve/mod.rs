@@ -4,6 +4,7 @@ mod ending;
 mod limits;
 mod observing;
 mod plain;
+mod policy;
 mod server;
 mod sockets;
 mod tls;

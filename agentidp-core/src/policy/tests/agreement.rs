@@ -6,7 +6,7 @@ use proptest::test_runner::{RngSeed, TestRunner};
 
 use super::super::question::{Asking, Question};
 use super::super::rego::RegoPolicy;
-use super::{ACTIVE, ISSUED};
+use super::cast::{ACTIVE, ISSUED};
 use crate::base::{OrgId, Rng as _, SYSTEM_ORG, SystemRng, Timestamp};
 use crate::model::{ActingAgent, Action, AgentStatus, OrgStatus, Role, ScopeSet, Standing, permit};
 
@@ -43,7 +43,8 @@ fn org() -> impl Strategy<Value = OrgId> {
 
 fn agent() -> impl Strategy<Value = ActingAgent> {
     let scopes = subsequence(&SCOPES[..], 0..=SCOPES.len());
-    (org(), scopes).prop_map(|(org, scopes)| super::agent(&org, ScopeSet::of(scopes).unwrap()))
+    (org(), scopes)
+        .prop_map(|(org, scopes)| super::cast::agent(&org, ScopeSet::of(scopes).unwrap()))
 }
 
 /// Mostly one that stands, or the policy would seldom be asked.
@@ -124,7 +125,7 @@ fn the_built_in_policy_has_every_row_of_the_table() {
             for role in Role::ALL.into_iter().map(Some).chain([None]) {
                 for action in Action::ALL.iter().copied() {
                     let case = Case {
-                        agent: super::agent(own, ScopeSet::parse(scope).unwrap()),
+                        agent: super::cast::agent(own, ScopeSet::parse(scope).unwrap()),
                         standing: Some(Standing { role, ..ACTIVE }),
                         organization: organization.clone(),
                         action,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::question::{Asking, Question};
 use super::super::rego::RegoPolicy;
-use super::{ACTIVE, policy};
+use super::cast::{ACTIVE, policy};
 use crate::base::{OrgId, limits};
 use crate::model::{ActingAgent, Action, AgentStatus, Denied, Role, ScopeSet, Standing};
 
@@ -13,7 +13,7 @@ fn org(last: &str) -> OrgId {
 }
 
 fn agent(organization: &OrgId, scopes: &str) -> ActingAgent {
-    super::agent(organization, ScopeSet::parse(scopes).unwrap())
+    super::cast::agent(organization, ScopeSet::parse(scopes).unwrap())
 }
 
 /// What `policy` says of an agent with `scopes` that wants to see agents of its own organization.

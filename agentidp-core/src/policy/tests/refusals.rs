@@ -7,7 +7,7 @@ use super::super::files as reading;
 use super::super::rego::{PACKAGE, RegoPolicy, path_of};
 use super::super::trial::run_tests;
 use super::super::{PolicyError, rego};
-use super::{files, policy};
+use super::cast::{files, policy};
 use crate::base::limits;
 use crate::error::ErrorCode;
 
@@ -215,8 +215,8 @@ fn the_page_on_policies_shows_what_is() {
         role: Some(Role::Admin.as_str()),
         actors: vec!["01999f40-77aa-7d3e-b1c4-5b2d7e8f9a0b"],
     };
-    let organization = Some("01999f3e-1c40-7a02-8e11-aa0c5d9be001");
-    let question = Question::new(asking, organization, Action::ChangeAgents);
+    let organization = "01999f3e-1c40-7a02-8e11-aa0c5d9be001";
+    let question = Question::new(asking, Some(organization), Action::ChangeAgents);
     let shown: serde_json::Value = serde_json::from_str(&block("json")).unwrap();
     assert_eq!(serde_json::to_value(&question).unwrap(), shown);
     let built_in = fs::read_to_string(built_in_dir().join("authz.rego")).unwrap();
@@ -228,12 +228,12 @@ fn the_page_on_policies_shows_what_is() {
     let question = Question::new(
         Asking {
             id: "a",
-            organization: organization.unwrap(),
+            organization,
             scopes: vec!["agents:write"],
             role: None,
             actors: Vec::new(),
         },
-        organization,
+        Some(organization),
         Action::ChangeAgents,
     );
     assert_eq!(narrowed.allows(&question), Ok(false));

@@ -1,0 +1,57 @@
+//! A policy in the stead of the built-in table.
+
+use crate::sandbox::Sandbox;
+
+use super::server::Server;
+
+/// The token of the agent for our own API, asked for at the server.
+fn api_token(server: &Server, agent: &crate::sandbox::Agent) -> String {
+    let body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&resource=https%3A%2F%2Fidp.example.com",
+        agent.id, agent.secret
+    );
+    let request = format!(
+        "POST /oauth2/token HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    server.send(request).json()["access_token"].as_str().expect("a token").to_owned()
+}
+
+fn organization(server: &Server, agent: &crate::sandbox::Agent) -> u16 {
+    let token = api_token(server, agent);
+    let request = format!(
+        "GET /organizations/{} HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\
+         Authorization: Bearer {token}\r\n\r\n",
+        agent.organization
+    );
+    server.send(request).status
+}
+
+#[test]
+fn what_the_policy_denies_is_denied_and_a_broken_one_serves_nothing() {
+    let (sandbox, agent) = Sandbox::with_agent();
+    let server = Server::start(&sandbox, &[]);
+    assert_eq!(organization(&server, &agent), 200);
+    server.end();
+    let directory = sandbox.path().join("policy");
+    std::fs::create_dir(&directory).unwrap();
+    let write = |text: &str| std::fs::write(directory.join("authz.rego"), text).unwrap();
+    let flag = directory.to_str().unwrap();
+    // Whoever may not even see its organization is not admitted at all.
+    write("package agentidp.authz\n\ndefault allow := false\n");
+    let server = Server::start(&sandbox, &["--policy-dir", flag]);
+    assert_eq!(organization(&server, &agent), 401);
+    server.end();
+    for broken in [
+        "package agentidp.authz\n",
+        "package agentidp.authz\n\nallow if {",
+        "default allow := true",
+    ] {
+        write(broken);
+        let answer =
+            sandbox.run(&["--json", "serve", "--listen", "127.0.0.1:0", "--policy-dir", flag]);
+        assert_eq!(answer.exit, 1, "{answer:?}");
+        assert!(!answer.refusal().is_empty());
+    }
+}
