@@ -1,11 +1,11 @@
 //! A policy in the stead of the built-in table.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Agent, Sandbox};
 
 use super::server::Server;
 
 /// The token of the agent for our own API, asked for at the server.
-fn api_token(server: &Server, agent: &crate::sandbox::Agent) -> String {
+fn api_token(server: &Server, agent: &Agent) -> String {
     let body = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}&resource=https%3A%2F%2Fidp.example.com",
         agent.id, agent.secret
@@ -18,12 +18,13 @@ fn api_token(server: &Server, agent: &crate::sandbox::Agent) -> String {
     server.send(request).json()["access_token"].as_str().expect("a token").to_owned()
 }
 
-fn organization(server: &Server, agent: &crate::sandbox::Agent) -> u16 {
+/// How the server answers when the agent asks for its organization.
+fn status(sandbox: &Sandbox, server: &Server, agent: &Agent) -> u16 {
     let token = api_token(server, agent);
+    let organization = sandbox.run(&["--json", "org", "show", "acme"]).text("organizationId");
     let request = format!(
-        "GET /organizations/{} HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\
-         Authorization: Bearer {token}\r\n\r\n",
-        agent.organization
+        "GET /organizations/{organization} HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\
+         Authorization: Bearer {token}\r\n\r\n"
     );
     server.send(request).status
 }
@@ -32,7 +33,7 @@ fn organization(server: &Server, agent: &crate::sandbox::Agent) -> u16 {
 fn what_the_policy_denies_is_denied_and_a_broken_one_serves_nothing() {
     let (sandbox, agent) = Sandbox::with_agent();
     let server = Server::start(&sandbox, &[]);
-    assert_eq!(organization(&server, &agent), 200);
+    assert_eq!(status(&sandbox, &server, &agent), 200);
     server.end();
     let directory = sandbox.path().join("policy");
     std::fs::create_dir(&directory).unwrap();
@@ -41,7 +42,7 @@ fn what_the_policy_denies_is_denied_and_a_broken_one_serves_nothing() {
     // Whoever may not even see its organization is not admitted at all.
     write("package agentidp.authz\n\ndefault allow := false\n");
     let server = Server::start(&sandbox, &["--policy-dir", flag]);
-    assert_eq!(organization(&server, &agent), 401);
+    assert_eq!(status(&sandbox, &server, &agent), 401);
     server.end();
     for broken in [
         "package agentidp.authz\n",
