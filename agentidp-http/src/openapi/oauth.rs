@@ -105,7 +105,7 @@ fn token() -> Value {
 
 fn introspect() -> Value {
     let form = json!({
-        "token": { "type": "string", "description": "The token." },
+        "token": { "type": "string", "minLength": 1, "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(
@@ -123,7 +123,7 @@ fn introspect() -> Value {
 
 fn revoke() -> Value {
     let form = json!({
-        "token": { "type": "string", "description": "The token." },
+        "token": { "type": "string", "minLength": 1, "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(("revokeToken", "End a token (RFC 7009)"), form, &["token"]);
