@@ -37,3 +37,10 @@ class Proof:
     def set(self, case, data, context):
         case.headers = case.headers or {}
         case.headers["Authorization"] = data
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    """Whoever asks must go on asking: it neither ends nor changes itself, nor its credentials."""
+    ids = (case.path_parameters or {}).values()
+    return case.method.upper() in ("GET", "HEAD", "OPTIONS") or CLIENT["clientId"] not in ids
