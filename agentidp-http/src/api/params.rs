@@ -93,7 +93,7 @@ pub(crate) struct IfMatch {
     #[param(
         rename = "If-Match",
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*"){0,15})$"#
+        pattern = r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*"){0,15})?$"#
     )]
     if_match: Option<String>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct IfNoneMatch {
     #[param(
         rename = "If-None-Match",
         nullable = false,
-        pattern = r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*"){0,15})$"#
+        pattern = r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*"){0,15})?$"#
     )]
     if_none_match: Option<String>,
 }

@@ -95,17 +95,12 @@ fn token() -> Value {
     let mut operation =
         operation(("issueToken", "Issue a token (RFC 6749 section 3.2)"), form, &["grant_type"]);
     put(&mut operation, &["responses", "200"], answered("Token", "application/json", "The token."));
-    put(
-        &mut operation,
-        &["responses", "429"],
-        answered("OAuthError", "application/json", "The month's quota, or a rate."),
-    );
     operation
 }
 
 fn introspect() -> Value {
     let form = json!({
-        "token": { "type": "string", "description": "The token." },
+        "token": { "type": "string", "minLength": 1, "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(
@@ -123,7 +118,7 @@ fn introspect() -> Value {
 
 fn revoke() -> Value {
     let form = json!({
-        "token": { "type": "string", "description": "The token." },
+        "token": { "type": "string", "minLength": 1, "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(("revokeToken", "End a token (RFC 7009)"), form, &["token"]);
@@ -159,6 +154,7 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
             "400": refused("The request is not one, or may not be."),
             "401": refused("The client does not prove itself."),
             "413": refused("The form is too long."),
+            "429": refused("There were too many requests, or tokens in this month."),
             "503": refused("There is no room at the moment."),
         },
     })

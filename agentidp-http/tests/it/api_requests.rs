@@ -49,11 +49,11 @@ async fn a_token_of_a_key_is_not_taken_without_its_proof() {
     let (acme, _) = api.test.two_orgs();
     let token = api.token(&acme.org.id, WRITES);
     let ask = || api.get("/agents").field("authorization", format!("DPoP {token}"));
-    ask().to().await.problem(401, "invalid_token");
+    ask().to().await.problem(401, "invalid_dpop_proof");
     let with_nonsense = ask().field("dpop", "a.b.c").to().await;
     assert!(matches!(with_nonsense.status.as_u16(), 400 | 401), "{with_nonsense:?}");
     let twice = ask().field("dpop", "a.b.c").field("dpop", "a.b.c").to().await;
-    twice.problem(401, "invalid_token");
+    twice.problem(401, "invalid_dpop_proof");
     api.test.finish();
 }
 
