@@ -22,6 +22,8 @@ pub mod model;
 pub mod oidc;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod ops;
+#[cfg(any(feature = "policy-rego", feature = "sqlite", feature = "postgres"))]
+mod policy;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod store;
 pub mod verify;
@@ -53,3 +55,5 @@ pub use ops::{
     ImportReport, ImportStop, KeyChange, KeyEvent, OpenError, OrgError, Refused, RefusedLine,
     RevokedKey, RotatedKey, SigningKeyError, Tick, TokenError,
 };
+#[cfg(feature = "policy-rego")]
+pub use policy::{PolicyError, RegoPolicy};

@@ -37,6 +37,7 @@ const FACES: &[&str] = &["agentidp-cli/", "agentidp-http/", "agentidp-streams/"]
 const ENGINES: &[(&str, &str)] = &[
     ("rusqlite", "agentidp-core/src/store/sqlite"),
     ("sqlx", "agentidp-core/src/store/postgres"),
+    ("regorus", "agentidp-core/src/policy"),
     ("ureq", "agentidp-core/src/net/ureq.rs"),
 ];
 

@@ -21,10 +21,6 @@ pub(crate) use without::run;
 
 /// How the server listens, whom it believes, how much it takes.
 #[derive(Debug, Args)]
-#[cfg_attr(
-    not(feature = "server"),
-    expect(dead_code, reason = "read by the server, which this build has not")
-)]
 #[command(
     after_help = "Ends on SIGTERM and SIGINT, once requests in flight are answered. SIGHUP reads the \
 certificate and its key again. Plain http is for loopback addresses, unless --trusted-proxy names who \

@@ -148,3 +148,13 @@ pub const KEY_RETENTION: Duration =
 pub const PUBLISHED_KEYS_MAX: usize = JWKS_KEYS_MAX / 2;
 /// Most steps of keys that one tick takes.
 pub const TICK_KEY_STEPS_MAX: usize = 32;
+/// Most entries of the directory that a policy is read from.
+pub const POLICY_ENTRIES_MAX: usize = 256;
+/// Largest file of a policy, in bytes.
+pub const POLICY_FILE_BYTES_MAX: u64 = 256 * 1024;
+/// Deepest nesting of brackets in a policy: its parser tries each bracket in several ways, which takes
+/// twice as long with each further one.
+pub const POLICY_DEPTH_MAX: usize = 12;
+/// Longest time that a policy may take for one decision: some thousand times what it should, so that a
+/// loaded machine denies nobody.
+pub const POLICY_TIME_MAX: Duration = Duration::from_millis(250);

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use crate::base::{Clock, InstanceId, Rng, SystemClock, SystemRng};
 use crate::crypto::{Alg, CryptoProvider, KekSource};
 use crate::model::KeyPolicy;
+#[cfg(feature = "policy-rego")]
+use crate::policy::RegoPolicy;
+use crate::policy::Rules;
 use crate::store::Store;
 
 /// Where the data lives.
@@ -59,6 +62,7 @@ pub struct Config {
     pub(super) instance: Option<InstanceId>,
     pub(super) token_alg: Alg,
     pub(super) key_policy: KeyPolicy,
+    pub(super) rules: Rules,
     pub(super) provider: CryptoProvider,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
@@ -75,6 +79,7 @@ impl Config {
             instance: None,
             token_alg: Alg::Es256,
             key_policy: KeyPolicy::default(),
+            rules: Rules::default(),
             provider: CryptoProvider::default_provider(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
@@ -136,6 +141,15 @@ impl Config {
     #[must_use]
     pub fn key_policy(mut self, policy: KeyPolicy) -> Config {
         self.key_policy = policy;
+        self
+    }
+
+    /// The policy that decides what agents may do, in the stead of the table of
+    /// [`Action`](crate::Action).
+    #[cfg(feature = "policy-rego")]
+    #[must_use]
+    pub fn policy(mut self, policy: RegoPolicy) -> Config {
+        self.rules = Rules::Rego(policy);
         self
     }
 

@@ -7,6 +7,8 @@ use crate::ops::{
     AccessError, AgentError, AuditError, CredentialError, OpenError, OrgError, SigningKeyError,
     TokenError,
 };
+#[cfg(feature = "policy-rego")]
+use crate::policy::PolicyError;
 use crate::store::StoreError;
 
 /// Any failure of the library. Each verb has a narrower one, which `?` turns into this.
@@ -46,6 +48,10 @@ pub enum Error {
     /// A value that breaks a rule.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// A policy that was refused.
+    #[cfg(feature = "policy-rego")]
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
 }
 
 impl Error {
@@ -63,6 +69,8 @@ impl Error {
             Error::Verify(error) => error.code(),
             Error::Jwk(error) => error.code(),
             Error::Invalid(error) => error.code(),
+            #[cfg(feature = "policy-rego")]
+            Error::Policy(error) => error.code(),
         }
     }
 }

@@ -288,6 +288,7 @@ fn choice(config: Config) -> Result<Choice, OpenError> {
         instance: config.instance,
         token_alg: config.token_alg,
         key_policy,
+        rules: config.rules,
     })
 }
 

@@ -45,6 +45,13 @@ impl ActingAgent {
     }
 }
 
+impl ActingAgent {
+    /// Whether it has that scope of administration, which counts in the `system` organization alone.
+    fn administers(&self, scope: &str) -> bool {
+        self.organization_id == OrgId::system() && self.scopes.contains(scope)
+    }
+}
+
 impl Caller {
     /// The agent, if it is one.
     pub fn agent(&self) -> Option<&ActingAgent> {
@@ -161,7 +168,15 @@ macro_rules! actions {
 impl Action {
     /// Whether one of `scopes` gives leave for it.
     pub(crate) fn is_allowed_by(self, scopes: &ScopeSet) -> bool {
-        matches!(self.leave(), Leave::Scope(scope) if scopes.contains(scope))
+        self.scope().is_some_and(|scope| scopes.contains(scope))
+    }
+
+    /// The scope that gives leave for it in an agent's own organization.
+    pub(crate) fn scope(self) -> Option<&'static str> {
+        match self.leave() {
+            Leave::Scope(scope) => Some(scope),
+            Leave::Belonging | Leave::Role(_) | Leave::Instance(_) => None,
+        }
     }
 }
 
@@ -206,6 +221,12 @@ pub enum Denied {
     /// The organization is deleted: it can be looked at, and nothing in it changes any more.
     #[error("the organization was deleted")]
     OrgDeleted,
+    /// The policy that decides in the table's stead does not allow it.
+    #[error("the policy of this instance does not allow this")]
+    Policy,
+    /// The policy failed or took too long, which allows nothing.
+    #[error("the policy of this instance could not decide, which allows nothing")]
+    PolicyFailed,
 }
 
 impl Denied {
@@ -214,7 +235,7 @@ impl Denied {
         match self {
             Denied::Foreign => ErrorCode::NotFound,
             Denied::ScopeMissing(_) | Denied::ScopesNotHeld => ErrorCode::InsufficientScope,
-            Denied::RoleMissing => ErrorCode::Forbidden,
+            Denied::RoleMissing | Denied::Policy | Denied::PolicyFailed => ErrorCode::Forbidden,
             Denied::NotActive => ErrorCode::InvalidToken,
             Denied::OrgDeleted => ErrorCode::NotActive,
         }
@@ -259,31 +280,38 @@ pub fn permit(
     organization: &OrgId,
     action: Action,
 ) -> Result<(), Denied> {
-    let standing = standing.ok_or(Denied::NotActive)?;
-    if !standing.admits(&agent.jti) {
-        return Err(Denied::NotActive);
-    }
-    let of_system = agent.organization_id == OrgId::system();
-    let administers = |scope| of_system && agent.scopes.contains(scope);
-    if let Leave::Instance(scope) = action.leave() {
-        return if administers(scope) { Ok(()) } else { Err(Denied::ScopeMissing(scope)) };
-    }
-    let of_the_org = matches!(action.leave(), Leave::Belonging | Leave::Role(_));
-    if of_the_org && administers(ADMIN_ORGS) {
-        return Ok(());
-    }
-    if agent.organization_id != *organization {
-        return Err(Denied::Foreign);
-    }
-    let allowed = match action.leave() {
-        Leave::Belonging => true,
-        Leave::Role(roles) => standing.role.is_some_and(|role| roles.contains(&role)),
-        Leave::Scope(scope) | Leave::Instance(scope) => agent.scopes.contains(scope),
-    };
+    let standing = within_walls(agent, standing, organization, action)?;
     match action.leave() {
-        _ if allowed => Ok(()),
-        Leave::Scope(scope) | Leave::Instance(scope) => Err(Denied::ScopeMissing(scope)),
-        Leave::Belonging | Leave::Role(_) => Err(Denied::RoleMissing),
+        Leave::Belonging | Leave::Instance(_) => Ok(()),
+        Leave::Scope(scope) if agent.scopes.contains(scope) => Ok(()),
+        Leave::Scope(scope) => Err(Denied::ScopeMissing(scope)),
+        Leave::Role(roles) => {
+            let by_role = standing.role.is_some_and(|role| roles.contains(&role));
+            if by_role || agent.administers(ADMIN_ORGS) { Ok(()) } else { Err(Denied::RoleMissing) }
+        }
+    }
+}
+
+/// Decides what no policy may open: who does not stand may do nothing, an agent reaches other
+/// organizations and the instance by an `admin:` scope of the `system` organization alone, and of
+/// other organizations only what is theirs as a whole.
+///
+/// # Errors
+/// [`Denied`] when a wall is in the way.
+pub(crate) fn within_walls(
+    agent: &ActingAgent,
+    standing: Option<Standing>,
+    organization: &OrgId,
+    action: Action,
+) -> Result<Standing, Denied> {
+    let standing = standing.filter(|standing| standing.admits(&agent.jti));
+    let standing = standing.ok_or(Denied::NotActive)?;
+    match action.leave() {
+        Leave::Instance(scope) if !agent.administers(scope) => Err(Denied::ScopeMissing(scope)),
+        Leave::Instance(_) => Ok(standing),
+        Leave::Belonging | Leave::Role(_) if agent.administers(ADMIN_ORGS) => Ok(standing),
+        _ if agent.organization_id != *organization => Err(Denied::Foreign),
+        _ => Ok(standing),
     }
 }
 

@@ -140,7 +140,7 @@ pub(crate) struct AskingAgent {
     pub(crate) did: String,
     /// Where the agent is called.
     pub(crate) url: Option<String>,
-    /// What it is registered with, or what its access token allows.
+    /// What it is registered with, or what its access token allows; or what of it a policy leaves.
     pub(crate) scopes: ScopeSet,
 }
 

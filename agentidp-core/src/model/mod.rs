@@ -35,6 +35,8 @@ pub use actors::ActorChain;
 pub use agent::{Agent, NewAgent};
 pub use agent_changes::{AgentChanges, AgentFilter, ChangeRefused};
 pub use agent_key::{AgentKey, AgentKeyState, Custody};
+#[cfg(feature = "policy-rego")]
+pub(crate) use authority::within_walls;
 pub use authority::{ActingAgent, Action, Caller, Denied, Leave, Role, Standing, permit};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use client::secret_mac;

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use crate::base::OrgId;
-use crate::model::{ActingAgent, Action, Caller, Denied, ScopeSet, permit};
+use crate::model::{ActingAgent, Action, Caller, Denied, ScopeSet};
 use crate::store::{Scope, StoreError, Tx, orgs};
 
 use super::access;
@@ -75,7 +75,7 @@ impl<'a> Acting<'a> {
     ) -> Result<Result<(), Denied>, StoreError> {
         let Some(agent) = self.local() else { return Ok(Ok(())) };
         let standing = access::standing(tx, agent)?;
-        Ok(permit(agent, standing, self.organization, action))
+        Ok(self.context.rules.permit(agent, standing, self.organization, action))
     }
 
     /// Refuses, inside the transaction, what would change a deleted organization.
@@ -114,8 +114,8 @@ impl<'a> Acting<'a> {
             .store
             .read(&home, |tx| access::standing(tx, agent))
             .map_err(Fault::from)?;
-        permit(agent, standing, self.organization, action)
-            .or_else(|denied| self.deny(agent, action, denied))
+        let permitted = self.context.rules.permit(agent, standing, self.organization, action);
+        permitted.or_else(|denied| self.deny(agent, action, denied))
     }
 
     /// Asks whether the caller holds `scopes`, which it would grant by `action`, and tells the log of
@@ -133,7 +133,10 @@ impl<'a> Acting<'a> {
         E: From<Denied> + From<Fault>,
     {
         let event = by(Event::refused(DENIED, reason(denied.code())), agent);
-        let event = event.with("action", action.as_str());
+        let mut event = event.with("action", action.as_str());
+        if let Some(outcome) = by_policy(denied) {
+            event = event.with("policy", outcome);
+        }
         refuse(self.context, &agent.organization_id, &event)?;
         Err(denied.into())
     }
@@ -176,5 +179,14 @@ fn by<'a>(event: Event<'a>, agent: &'a ActingAgent) -> Event<'a> {
     match agent.actors.current() {
         Some(_) => event.with("onBehalfOf", agent.agent_id.as_str()),
         None => event,
+    }
+}
+
+/// How the policy denied, where it was the policy that did.
+fn by_policy(denied: Denied) -> Option<&'static str> {
+    match denied {
+        Denied::Policy => Some("denied"),
+        Denied::PolicyFailed => Some("failed"),
+        _ => None,
     }
 }

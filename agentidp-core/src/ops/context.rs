@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use crate::base::{Clock, EventId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider};
 use crate::model::{Issuer, KeyPolicy, RateLimit, RateLimited};
+use crate::policy::Rules;
 use crate::store::{Scope, Store, StoreError, installation, signing_keys};
 
 use super::clients::Clients;
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) issuer: Issuer,
     pub(crate) token_alg: Alg,
     pub(crate) key_policy: KeyPolicy,
+    pub(super) rules: Rules,
     pub(super) keyring: Keyring,
     pub(super) clients: Clients,
     pub(super) refusals: RefusalLimit,
@@ -46,6 +48,7 @@ pub(super) struct Parts {
     pub(super) issuer: Issuer,
     pub(super) token_alg: Alg,
     pub(super) key_policy: KeyPolicy,
+    pub(super) rules: Rules,
     pub(super) keyring: Keyring,
 }
 
@@ -53,7 +56,8 @@ impl Context {
     pub(super) fn new(parts: Parts) -> Result<Context, Fault> {
         let asked_at = parts.clock.now().as_micros();
         let signing = SigningKeys::load(&parts)?;
-        let Parts { store, provider, clock, rng, issuer, token_alg, key_policy, keyring } = parts;
+        let Parts { store, provider, clock, rng, issuer, token_alg, key_policy, rules, keyring } =
+            parts;
         Ok(Context {
             store,
             provider,
@@ -62,6 +66,7 @@ impl Context {
             issuer,
             token_alg,
             key_policy,
+            rules,
             keyring,
             clients: Clients::default(),
             refusals: RefusalLimit::default(),

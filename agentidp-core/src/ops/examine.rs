@@ -8,6 +8,7 @@ use crate::base::{Clock, InstanceId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider, KekSalt, KekSource};
 use crate::error::ErrorCode;
 use crate::model::{HealthCheck, Issuer, KeyPolicy};
+use crate::policy::Rules;
 use crate::store::installation::InstanceRow;
 use crate::store::{Scope, Store, instance};
 
@@ -114,6 +115,7 @@ fn keys(subject: &Subject, row: Option<&InstanceRow>) -> Vec<HealthCheck> {
         issuer,
         token_alg: subject.token_alg,
         key_policy: KeyPolicy::default(),
+        rules: Rules::default(),
         keyring: Keyring::new(root),
     };
     let loaded = SigningKeys::load(&parts);

@@ -6,6 +6,7 @@ use crate::base::{Clock, DataKeyId, InstanceId, OrgId, Rng, SecretBytes, Timesta
 use crate::crypto::{Alg, CryptoProvider, DataKey, Kek, KekSalt, KekSource, KeyBinding, seal};
 use crate::did::root_did;
 use crate::model::{Issuer, KeyKind, KeyPolicy, KeyPurpose, KeyState, NewOrg, PlanTier};
+use crate::policy::Rules;
 use crate::store::installation::{self, InstanceRow};
 use crate::store::orgs::{self, DataKeyPurpose, DataKeyRow};
 use crate::store::signing_keys::{self, SigningKeyRow};
@@ -28,6 +29,7 @@ pub(crate) struct Choice {
     pub(crate) instance: Option<InstanceId>,
     pub(crate) token_alg: Alg,
     pub(crate) key_policy: KeyPolicy,
+    pub(crate) rules: Rules,
 }
 
 /// The version of the first pepper.
@@ -43,9 +45,10 @@ pub(crate) fn open(choice: Choice) -> Result<Context, OpenError> {
     belongs(&row, choice.issuer.as_ref().map(Issuer::as_str), choice.instance.as_ref())?;
     let root = root_key(&row, &choice.kek)?;
     let issuer = Issuer::parse(&row.issuer)?;
-    let Choice { store, provider, clock, rng, token_alg, key_policy, .. } = choice;
+    let Choice { store, provider, clock, rng, token_alg, key_policy, rules, .. } = choice;
     let keyring = Keyring::new(root);
-    let parts = Parts { store, provider, clock, rng, issuer, token_alg, key_policy, keyring };
+    let parts =
+        Parts { store, provider, clock, rng, issuer, token_alg, key_policy, rules, keyring };
     let context = Context::new(parts)?;
     keys::provide(&context)?;
     Ok(context)

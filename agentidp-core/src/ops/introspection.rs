@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::base::{OrgId, Timestamp};
 use crate::jose::VerifyError;
 use crate::model::{
-    ActingAgent, Action, AgentInfo, Asker, AskingAgent, Caller, Client, ClientAuth, Introspection,
-    IntrospectionRequest, OPENID, PresentedToken, Refusal, Subject,
+    ActingAgent, Action, ActorChain, AgentInfo, Asker, AskingAgent, Caller, Client, ClientAuth,
+    Introspection, IntrospectionRequest, OPENID, PresentedToken, Refusal, Subject,
 };
 use crate::oidc::AccessTokenClaims;
-use crate::store::{Scope, StoreError, agents, tokens as rows};
+use crate::policy::KnownAgent;
+use crate::store::{Scope, StoreError, agents, members, tokens as rows};
 
 use super::access;
 use super::acting::Acting;
@@ -139,12 +140,24 @@ pub(super) fn asker(
 ) -> Result<Asker, TokenError> {
     if let Some(auth) = client {
         let client = authenticated(context, auth, event_type)?;
+        let known = KnownAgent {
+            agent_id: &client.agent_id,
+            organization_id: &client.organization_id,
+            scopes: &client.scopes,
+            actors: &ActorChain::default(),
+        };
+        let home = Scope::Org(client.organization_id.clone());
+        let role = || {
+            let member = context.store.read(&home, |tx| members::get(tx, &client.agent_id))?;
+            Ok::<_, StoreError>(member.map(|member| member.role))
+        };
+        let scopes = context.rules.scopes_to_ask(known, role)?;
         return Ok(Asker::Agent(AskingAgent {
             agent_id: client.agent_id.clone(),
             organization_id: client.organization_id.clone(),
             did: client.did.clone(),
             url: client.url.clone(),
-            scopes: client.scopes.clone(),
+            scopes,
         }));
     }
     let Some(agent) = caller.agent() else { return Ok(Asker::Operator) };
@@ -159,17 +172,19 @@ fn bearer_asks(
     agent: &ActingAgent,
 ) -> Result<Asker, TokenError> {
     let home = Acting { context, organization, caller };
-    let (row, terms) = home.read::<_, TokenError>(Action::SeeOrg, |tx| {
+    let (row, terms, scopes) = home.read::<_, TokenError>(Action::SeeOrg, |tx| {
         let row = agents::get(tx, &agent.agent_id)?.ok_or(TokenError::NotFound)?;
         let terms = rows::terms(tx, &agent.agent_id)?.ok_or(TokenError::NotFound)?;
-        Ok((row, terms))
+        let role = || access::standing(tx, agent).map(|stands| stands.and_then(|it| it.role));
+        let scopes = context.rules.scopes_to_ask(agent.into(), role)?;
+        Ok((row, terms, scopes))
     })?;
     Ok(Asker::Agent(AskingAgent {
         agent_id: agent.agent_id.clone(),
         organization_id: organization.clone(),
         did: row.did,
         url: terms.url,
-        scopes: agent.scopes.clone(),
+        scopes,
     }))
 }
 

@@ -60,7 +60,9 @@ fn organization(sandbox: &Sandbox, slug: &str, per_minute: &str) -> Agent {
         answer
     };
     json(&["org", "create", "--slug", slug, "--rate-limit-per-minute", per_minute]);
-    let agent = json(&["agent", "register", "--org", slug, "--name", "bot", "--scope", "a"]);
+    let scopes = ["--scope", "a", "--scope", "agents:read"];
+    let register = ["agent", "register", "--org", slug, "--name", "bot"];
+    let agent = json(&[&register[..], &scopes].concat());
     let id = agent.text("agentId");
     let credential = json(&["credential", "issue", "--org", slug, "--agent", &id]);
     Agent { secret: credential.text("clientSecret"), id }
@@ -99,6 +101,33 @@ fn a_noisy_organization_is_limited_and_nobody_else_is() {
         trail.stdout.matches(&text).count()
     };
     assert_eq!((of("success"), of("refused")), (3, 1), "one with a wrong secret: {trail:?}");
+}
+
+#[test]
+fn the_api_counts_for_the_organization_of_the_bearer() {
+    let sandbox = Sandbox::with_instance();
+    let (noisy, quiet) =
+        (organization(&sandbox, "noisy", "3"), organization(&sandbox, "quiet", "3"));
+    let server = Server::start(&sandbox, &[]);
+    let bearer = |agent: &Agent| {
+        let token = server.token_of(agent).json()["access_token"].as_str().unwrap().to_owned();
+        format!("Authorization: Bearer {token}\r\nHost:")
+    };
+    let (noisy, quiet) = (bearer(&noisy), bearer(&quiet));
+    let list = |bearer: &str| server.send(get("/agents").replace("Host:", bearer));
+    // The token itself was the first.
+    assert_eq!((list(&noisy).status, list(&noisy).status), (200, 200));
+    let reply = list(&noisy);
+    is_limited(&reply, "organization", 3);
+    assert_eq!(reply.json()["code"], "rate_limited");
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    // A token that nobody issued counts for nobody.
+    let forged = quiet.replace("Bearer ey", "Bearer ez");
+    for _ in 0..5 {
+        assert_eq!(list(&forged).status, 401);
+    }
+    assert_eq!((list(&quiet).status, list(&quiet).status), (200, 200));
+    server.end();
 }
 
 #[test]

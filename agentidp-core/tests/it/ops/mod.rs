@@ -30,6 +30,8 @@ mod once;
 mod org_status;
 mod orgs;
 mod outbox;
+#[cfg(feature = "policy-rego")]
+mod policy;
 mod public_keys;
 mod quota;
 mod revocation;
