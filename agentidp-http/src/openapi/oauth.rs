@@ -88,7 +88,7 @@ pub(super) fn schemas() -> Map<String, Value> {
 
 fn token() -> Value {
     let form = json!({
-        "grant_type": { "type": "string", "description": "How the token is had.", "example": "client_credentials" },
+        "grant_type": { "type": "string", "minLength": 1, "description": "How the token is had.", "example": "client_credentials" },
         "scope": { "type": "string", "description": "Scopes, separated by spaces; all that the resource admits unless given." },
         "resource": { "type": "string", "description": "What the token is for (RFC 8707); the issuer for this API." },
     });
@@ -105,7 +105,7 @@ fn token() -> Value {
 
 fn introspect() -> Value {
     let form = json!({
-        "token": { "type": "string", "description": "The token." },
+        "token": { "type": "string", "minLength": 1, "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(
@@ -123,7 +123,7 @@ fn introspect() -> Value {
 
 fn revoke() -> Value {
     let form = json!({
-        "token": { "type": "string", "description": "The token." },
+        "token": { "type": "string", "minLength": 1, "description": "The token." },
         "token_type_hint": { "type": "string", "description": "Not needed." },
     });
     let mut operation = operation(("revokeToken", "End a token (RFC 7009)"), form, &["token"]);
