@@ -48,8 +48,8 @@ def free_port():
 class Server:
     """A process that gives tokens."""
 
-    def __init__(self, name, command, port, path, environment=None):
-        self.name, self.command, self.port, self.path = name, command, port, path
+    def __init__(self, name, command, port, path, log, environment=None):
+        self.name, self.command, self.port, self.path, self.log = name, command, port, path, log
         self.environment = {**os.environ, **(environment or {})}
         self.samples = []
         self.process = None
@@ -57,9 +57,8 @@ class Server:
     def start(self):
         """Starts it, and gives the milliseconds to its first answer."""
         begun = time.perf_counter()
-        self.process = subprocess.Popen(
-            self.command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stdout=log, stderr=log)
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/.well-known/openid-configuration", timeout=5)
@@ -67,7 +66,7 @@ class Server:
                 pass
             except OSError:
                 if self.process.poll() is not None:
-                    sys.exit(f"{self.name} ended: {self.process.stderr.read().decode()}")
+                    sys.exit(f"{self.name} ended: {self.log.read_text(encoding='utf-8')}")
                 if time.perf_counter() - begun > 60:
                     sys.exit(f"{self.name} does not answer")
                 time.sleep(0.001)
@@ -80,7 +79,6 @@ class Server:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.stderr.close()
 
     def memory_mb(self, row):
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
@@ -186,12 +184,13 @@ def main():
         serve = [binary, "--home", str(home), "serve", "--listen", f"127.0.0.1:{ours}", *SERVE_FLAGS]
         peer = ["node", str(HERE / "peer.mjs"), f"http://localhost:{theirs}", str(work / "clients.json")]
         servers = [
-            Server("agentidp serve, SQLite", serve, ours, "/oauth2/token"),
-            Server("oidc-provider, in memory", peer, theirs, "/token", {"NODE_ENV": "production"}),
+            Server("agentidp serve, SQLite", serve, ours, "/oauth2/token", work / "ours.log"),
+            Server("oidc-provider, in memory", peer, theirs, "/token", work / "peer.log", {"NODE_ENV": "production"}),
         ]
         if len(sys.argv) > 2:
             port = free_port()
-            servers.append(Server("stateless signer", [*sys.argv[2:], f"127.0.0.1:{port}"], port, "/oauth2/token"))
+            signer = [*sys.argv[2:], f"127.0.0.1:{port}"]
+            servers.append(Server("stateless signer", signer, port, "/oauth2/token", work / "signer.log"))
         measure(servers, headers)
         table(servers)
         soak(servers[0], headers)
@@ -232,8 +231,8 @@ def soak(server, headers):
     )
 
 
-# A measurement comes from one address.
-SERVE_FLAGS = os.environ.get("BENCH_SERVE_FLAGS", "").split()
+# A measurement comes from one address, and the others log nothing either.
+SERVE_FLAGS = os.environ.get("BENCH_SERVE_FLAGS", "--rate-limit-per-address 0 --log-requests failed").split()
 
 if __name__ == "__main__":
     main()

@@ -104,6 +104,7 @@ def make(binary, home, issuer):
         # The suites come in bursts, from one address and one organization.
         limits = ("--plan", "enterprise", "--rate-limit-per-minute", "1000000")
         instance.run("org", "create", "--slug", slug, *limits)
+    instance.run("org", "update", "system", "--rate-limit-per-minute", "1000000")
     clients = {
         "secret": instance.agent("acme", "secret", "tools:read tools:write openid", [API]),
         "special": instance.imported("acme", "special", SPECIAL_SECRET),
@@ -127,6 +128,8 @@ def make(binary, home, issuer):
         # Who makes things up: an agent of the instance, whose organization nobody else is in.
         "fuzzer": instance.agent("system", "fuzzer", f"{MANAGEMENT} openid"),
     }
+    # Somebody beside the fuzzer, to be changed and ended.
+    instance.agent("system", "spare", "agents:read")
     for alg in ("ES256", "EdDSA", "RS256"):
         name = f"signed_{alg.lower()}"
         clients[name] = instance.agent("acme", name, "tools:read openid", [API], alg=alg)

@@ -88,7 +88,7 @@ pub(super) fn schemas() -> Map<String, Value> {
 
 fn token() -> Value {
     let form = json!({
-        "grant_type": { "type": "string", "description": "How the token is had.", "example": "client_credentials" },
+        "grant_type": { "type": "string", "minLength": 1, "description": "How the token is had.", "example": "client_credentials" },
         "scope": { "type": "string", "description": "Scopes, separated by spaces; all that the resource admits unless given." },
         "resource": { "type": "string", "description": "What the token is for (RFC 8707); the issuer for this API." },
     });
