@@ -25,7 +25,8 @@ def token(scope):
     return response.json()["access_token"]
 
 
-# Whoever changes these would go on as nobody: the fuzzer's agent, its organization.
+# Whoever changes these would go on as nobody, suspended or with a limit of its own making: the fuzzer's
+# agent and its organization.
 OWN = (CLIENT["clientId"], CLIENT["organizationId"])
 
 
@@ -55,15 +56,3 @@ class Proof:
     def set(self, case, data, context):
         case.headers = case.headers or {}
         case.headers["Authorization"] = data
-
-
-# Where whoever asks belongs to.
-SYSTEM = "00000000-0000-7000-8000-000000000000"
-
-
-@schemathesis.hook
-def filter_case(context, case):
-    """Whoever asks must go on asking: it neither ends nor changes itself, its credentials or its limits."""
-    ids = list((case.path_parameters or {}).values())
-    looks = case.method.upper() in ("GET", "HEAD", "OPTIONS")
-    return looks or not (CLIENT["clientId"] in ids or SYSTEM in ids)
