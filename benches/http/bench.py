@@ -84,16 +84,24 @@ class Server:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(row)) / 1024
 
+    def processor_seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def drive(self, seconds, headers):
         command = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
         command += ["-s", str(HERE / "token.lua"), f"http://127.0.0.1:{self.port}"]
         environment = {**os.environ, "CLIENTS": str(headers), "TOKEN_PATH": self.path}
+        before = self.processor_seconds()
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        spent = self.processor_seconds() - before
         line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
         sample = json.loads(line.removeprefix("RESULT "))
         if sample["refused"] or sample["broken"]:
             sys.exit(f"{self.name}: {sample['refused']} answers other than 2xx, {sample['broken']} broken connections")
         sample["rate"] = sample["requests"] / sample["seconds"]
+        # Says something on a busy machine, too.
+        sample["cpu_us"] = spent / sample["requests"] * 1e6
         return sample
 
     def median(self, what):
@@ -158,13 +166,13 @@ def check(server, headers, alg):
 
 def table(servers):
     theirs = servers[1].median("rate")
-    print("\n| | tokens/s | beside oidc-provider | p50 ms | p99 ms | peak memory MB | start ms |")
-    print("|---|---|---|---|---|---|---|")
+    print("\n| | tokens/s | beside oidc-provider | p50 ms | p99 ms | CPU us | peak memory MB | start ms |")
+    print("|---|---|---|---|---|---|---|---|")
     for server in servers:
         print(
             f"| {server.name} | {server.median('rate'):.0f} | {server.median('rate') / theirs:.1f} x "
             f"| {server.median('p50_ms'):.2f} | {server.median('p99_ms'):.2f} "
-            f"| {server.peak_mb:.0f} | {server.start_ms:.0f} |"
+            f"| {server.median('cpu_us'):.0f} | {server.peak_mb:.0f} | {server.start_ms:.0f} |"
         )
     if len(servers) > 2:
         share = servers[0].median("rate") / servers[2].median("rate")
