@@ -39,10 +39,10 @@ fn what_the_policy_denies_is_denied_and_a_broken_one_serves_nothing() {
     std::fs::create_dir(&directory).unwrap();
     let write = |text: &str| std::fs::write(directory.join("authz.rego"), text).unwrap();
     let flag = directory.to_str().unwrap();
-    // Whoever may not even see its organization is not admitted at all.
+    // Its token is good, and of no use.
     write("package agentidp.authz\n\ndefault allow := false\n");
     let server = Server::start(&sandbox, &["--policy-dir", flag]);
-    assert_eq!(status(&sandbox, &server, &agent), 401);
+    assert_eq!(status(&sandbox, &server, &agent), 403);
     server.end();
     for broken in [
         "package agentidp.authz\n",

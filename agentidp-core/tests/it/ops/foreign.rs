@@ -52,6 +52,7 @@ const ON_SOMETHING: &[(&str, Try)] = &[
     }),
     ("list_credentials", |org, aim| told(org.list_credentials(&aim.agent, &PageRequest::first()))),
     ("credential", |org, aim| told(org.credential(&aim.credential))),
+    ("check_credential", |org, aim| told(org.check_credential(&aim.agent, &aim.credential))),
     ("rotate_credential", |org, aim| told(org.rotate_credential(&aim.credential, LIFE))),
     ("revoke_credential", |org, aim| {
         told(org.revoke_credential(&aim.credential, RevokeTokens::Yes))
