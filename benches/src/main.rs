@@ -25,10 +25,8 @@ const CALLERS: [usize; 4] = [1, 8, 64, 256];
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, address] = words.as_slice()
-        && word == "signer"
-    {
-        return signer::run(address);
+    if words.first().is_some_and(|word| word == "signer") {
+        return signer::run(words.last().expect("an address"));
     }
     let seconds = std::env::var("AGENTIDP_BENCH_SECONDS").ok().and_then(|s| s.parse().ok());
     let seconds: f64 = seconds.unwrap_or(3.0);
