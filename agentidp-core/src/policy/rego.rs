@@ -20,11 +20,9 @@ use crate::base::{OrgId, limits};
 use crate::model::Role;
 use crate::model::{ActingAgent, Action, Denied, Leave, Standing, permit, within_walls};
 
-/// The policy that comes with this library, and its tests.
-const BUILT_IN: [(&str, &str); 2] = [
-    ("authz.rego", include_str!("../../policies/authz.rego")),
-    ("authz_test.rego", include_str!("../../policies/authz_test.rego")),
-];
+/// The policy that comes with this library. Our tests run those of the policy, so that opening an
+/// instance need not.
+const BUILT_IN: &str = include_str!("../../policies/authz.rego");
 
 /// The package and the rule that are asked.
 pub(super) const PACKAGE: &str = "agentidp.authz";
@@ -69,11 +67,7 @@ impl RegoPolicy {
     /// # Errors
     /// [`PolicyError`] when it fails its trial, which it does not.
     pub fn built_in() -> Result<RegoPolicy, PolicyError> {
-        let file = |(name, text): (&str, &str)| PolicyFile {
-            name: name.to_owned(),
-            text: text.to_owned(),
-        };
-        Self::load(&BUILT_IN.map(file))
+        Self::load(&[PolicyFile { name: "authz.rego".to_owned(), text: BUILT_IN.to_owned() }])
     }
 
     /// The policy in the `.rego` files of a directory. It is read once: a later change of the files
