@@ -1,9 +1,10 @@
 //! The trail: pages, verification, and what verification finds in a damaged one.
 
 use super::Engine;
-use agentidp_core::PageRequest;
+use agentidp_core::{OrgId, PageRequest};
 use agentidp_core::audit::FindingKind;
 use agentidp_core::store::{Scope, Store, StoreError, Value};
+use agentidp_testkit::TestIdp;
 
 super::on_every_engine!(
     pages_follow_each_other_without_gap_or_repetition,
@@ -50,11 +51,12 @@ const FORGE: &str = "INSERT INTO audit_logs
 fn a_change_of_stored_bytes_is_found_where_it_is(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
+    assert_eq!(test.trail(&acme.org.id).len(), 3, "all have their numbers");
     let store: &dyn Store = &*test.store;
     let scope = Scope::Org(acme.org.id.clone());
     let write = store
         .write::<_, StoreError>("forge", &scope, |tx| tx.execute(FORGE, &[Value::Blob(&[7; 32])]));
-    write.unwrap();
+    assert_eq!(write.unwrap(), 1, "one forged row");
     let report = test.idp.org(&acme.org.id).verify_audit();
     // An id that is none is told as a row that cannot be read; a readable forgery as findings.
     assert!(report.is_err() || !report.unwrap().valid);
@@ -69,7 +71,8 @@ fn a_deleted_end_is_found_by_the_head(engine: Engine) {
     assert_eq!(test.trail(&acme.org.id).len(), 3, "all have their numbers");
     let store: &dyn Store = &*test.store;
     let scope = Scope::Org(acme.org.id.clone());
-    store.write::<_, StoreError>("cut", &scope, |tx| tx.execute(MOVE_HEAD, &[])).unwrap();
+    let moved = store.write::<_, StoreError>("cut", &scope, |tx| tx.execute(MOVE_HEAD, &[]));
+    assert_eq!(moved.unwrap(), 1, "one head moved");
     let report = test.idp.org(&acme.org.id).verify_audit().unwrap();
     assert!(!report.valid);
     assert_eq!(report.findings[0].kind, FindingKind::Head);
@@ -78,11 +81,7 @@ fn a_deleted_end_is_found_by_the_head(engine: Engine) {
 fn a_damaged_head_stops_its_own_organization_alone(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
-    let store: &dyn Store = &*test.store;
-    let scope = Scope::Org(acme.org.id.clone());
-    store
-        .write::<_, StoreError>("damage", &scope, |tx| tx.execute(DAMAGE_HEAD, &[Value::Blob(b"")]))
-        .unwrap();
+    damage_head(&test, &acme.org.id);
     // SQLite numbers before it commits, so it refuses; PostgreSQL leaves the entry without a number.
     let _ = test.idp.token(&acme.request());
     test.idp.token(&globex.request()).unwrap();
@@ -96,12 +95,7 @@ fn a_damaged_head_stops_its_own_organization_alone(engine: Engine) {
 fn writers_of_both_kinds_survive_a_neighbour_whose_commits_fail(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
-    let store: &dyn Store = &*test.store;
-    let scope = Scope::Org(acme.org.id.clone());
-    let damage = store.write::<_, StoreError>("damage", &scope, |tx| {
-        tx.execute(DAMAGE_HEAD, &[Value::Blob(b"")])
-    });
-    damage.unwrap();
+    damage_head(&test, &acme.org.id);
     std::thread::scope(|scope| {
         for caller in 0..12 {
             let (idp, acme, globex) = (&test.idp, &acme, &globex);
@@ -122,6 +116,17 @@ fn writers_of_both_kinds_survive_a_neighbour_whose_commits_fail(engine: Engine) 
     });
     assert_eq!(test.trail(&globex.org.id).len(), 3 + 20 + 20);
     assert!(test.idp.org(&globex.org.id).verify_audit().unwrap().valid);
+}
+
+/// The head exists on PostgreSQL once its first entries have their numbers.
+fn damage_head(test: &TestIdp, organization: &OrgId) {
+    assert_eq!(test.trail(organization).len(), 3, "all have their numbers");
+    let store: &dyn Store = &*test.store;
+    let scope = Scope::Org(organization.clone());
+    let damage = store.write::<_, StoreError>("damage", &scope, |tx| {
+        tx.execute(DAMAGE_HEAD, &[Value::Blob(b"")])
+    });
+    assert_eq!(damage.unwrap(), 1, "one head damaged");
 }
 
 const DAMAGE_HEAD: &str = "UPDATE audit_heads SET frontier = ?2 WHERE organization_id = ?1";
