@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use agentidp_core::{AsyncIdp, Idp};
+use agentidp_core::{AsyncIdp, Idp, TokenRequest, TokenResponse};
 use axum::Router;
 use axum::middleware;
 
-use crate::answer::{Problem, request_id};
+use crate::answer::{OAuthError, Problem, request_id};
 use crate::limits::{InFlight, LimitOptions, Rates};
 use crate::oauth::Documents;
 use crate::observe::{Health, Log, Metrics};
@@ -144,6 +144,12 @@ impl App {
     {
         let _job = Job::begin(&self.0.jobs);
         Ok(self.0.idp.run(verb).await??)
+    }
+
+    /// Answers a token request.
+    pub(crate) async fn token(&self, request: TokenRequest) -> Result<TokenResponse, OAuthError> {
+        let _job = Job::begin(&self.0.jobs);
+        Ok(self.0.idp.token(request).await??)
     }
 
     pub(crate) fn jobs(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentidp_core::store::{
-    Body, EachRow, OwnedBody, Scope, Store, StoreError, Tx, Value, Verdict,
+    Body, Done, EachRow, OwnedBody, Scope, Store, StoreError, Tx, Value, Verdict,
 };
 
 /// Where to fail. Statements and commits are those of write transactions, counted from 0 since the
@@ -17,6 +17,9 @@ pub enum Fault {
     /// The commit of that number succeeds and its answer is lost: [`StoreError::OutcomeUnknown`].
     AfterCommit(u64),
 }
+
+/// What a body wanted, and whether its commit was refused.
+type Ended = (Verdict, bool);
 
 #[derive(Default)]
 struct Plan {
@@ -63,20 +66,6 @@ impl FaultStore {
     fn plan(&self) -> MutexGuard<'_, Plan> {
         lock(&self.plan)
     }
-
-    /// What the caller is told of a transaction that ended so.
-    fn told(&self, ended: (Verdict, bool)) -> Result<(), StoreError> {
-        match ended {
-            (_, true) => Err(StoreError::Injected),
-            (Verdict::Rollback, false) => Ok(()),
-            (Verdict::Commit, false) => {
-                let lost = commit_fires(&self.plan, Fault::AfterCommit);
-                self.plan().commits += 1;
-                let unknown = || Err(StoreError::OutcomeUnknown("injected".to_owned()));
-                if lost { unknown() } else { Ok(()) }
-            }
-        }
-    }
 }
 
 impl Store for FaultStore {
@@ -91,26 +80,33 @@ impl Store for FaultStore {
             ended = run(&self.plan, tx, body);
             if ended.1 { Verdict::Rollback } else { ended.0 }
         })?;
-        self.told(ended)
+        told(&self.plan, ended)
     }
 
     fn write_owned_tx(
         &self,
         name: &'static str,
         scope: &Scope,
-        mut body: Box<OwnedBody>,
+        body: Box<OwnedBody>,
     ) -> Result<(), StoreError> {
-        let (plan, ended) =
-            (Arc::clone(&self.plan), Arc::new(Mutex::new((Verdict::Rollback, false))));
-        let slot = Arc::clone(&ended);
-        let faulty = move |tx: &mut dyn Tx| {
-            let ended = run(&plan, tx, &mut *body);
-            *lock(&slot) = ended;
-            if ended.1 { Verdict::Rollback } else { ended.0 }
-        };
-        self.inner.write_owned_tx(name, scope, Box::new(faulty))?;
+        let (faulty, ended) = faulty(&self.plan, body);
+        self.inner.write_owned_tx(name, scope, faulty)?;
         let ended = *lock(&ended);
-        self.told(ended)
+        told(&self.plan, ended)
+    }
+
+    fn submit_tx(&self, name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
+        let (faulty, ended) = faulty(&self.plan, body);
+        let plan = Arc::clone(&self.plan);
+        let tell = move |result: Result<(), StoreError>| {
+            let ended = *lock(&ended);
+            done(result.and_then(|()| told(&plan, ended)));
+        };
+        self.inner.submit_tx(name, scope, faulty, Box::new(tell));
+    }
+
+    fn submits(&self) -> bool {
+        self.inner.submits()
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
@@ -136,9 +132,35 @@ fn commit_fires(plan: &Mutex<Plan>, fault: fn(u64) -> Fault) -> bool {
     plan.fires(at)
 }
 
+/// `body` over a transaction that fails where it is to, and how it ended.
+fn faulty(plan: &Arc<Mutex<Plan>>, mut body: Box<OwnedBody>) -> (Box<OwnedBody>, Arc<Mutex<Ended>>) {
+    let ended = Arc::new(Mutex::new((Verdict::Rollback, false)));
+    let (plan, slot) = (Arc::clone(plan), Arc::clone(&ended));
+    let faulty = move |tx: &mut dyn Tx| {
+        let ended = run(&plan, tx, &mut *body);
+        *lock(&slot) = ended;
+        if ended.1 { Verdict::Rollback } else { ended.0 }
+    };
+    (Box::new(faulty), ended)
+}
+
+/// What the caller is told of a transaction that ended so.
+fn told(plan: &Mutex<Plan>, ended: Ended) -> Result<(), StoreError> {
+    match ended {
+        (_, true) => Err(StoreError::Injected),
+        (Verdict::Rollback, false) => Ok(()),
+        (Verdict::Commit, false) => {
+            let lost = commit_fires(plan, Fault::AfterCommit);
+            lock(plan).commits += 1;
+            let unknown = || Err(StoreError::OutcomeUnknown("injected".to_owned()));
+            if lost { unknown() } else { Ok(()) }
+        }
+    }
+}
+
 /// Runs `body` over a transaction that fails where it is to; what the body wanted, and whether its
 /// commit is refused.
-fn run(plan: &Mutex<Plan>, tx: &mut dyn Tx, body: &mut Body<'_>) -> (Verdict, bool) {
+fn run(plan: &Mutex<Plan>, tx: &mut dyn Tx, body: &mut Body<'_>) -> Ended {
     let mut tx = FaultTx { inner: tx, plan, failed: false };
     let verdict = body(&mut tx);
     let commits = verdict == Verdict::Commit;

@@ -5,13 +5,17 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::base::limits;
 use crate::error::ErrorCode;
 use crate::jose::Jwks;
+use crate::model::{TokenRequest, TokenResponse};
 use crate::oidc::Verifier;
+use crate::ops::TokenError;
+use crate::ops::tokens::{self, Begun, Submitted};
 
 use super::Idp;
 
@@ -40,6 +44,9 @@ use super::Idp;
 pub struct AsyncIdp {
     idp: Idp,
     jobs: SyncSender<Job>,
+    /// Tokens that are being recorded without a thread that waits for it.
+    submitted: Arc<AtomicUsize>,
+    submitted_max: usize,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -86,7 +93,8 @@ impl AsyncIdp {
             let thread = std::thread::Builder::new().name(format!("agentidp-{number}"));
             thread.spawn(move || work(&waiting))?;
         }
-        Ok(AsyncIdp { idp, jobs })
+        let submitted_max = queue.saturating_add(threads.max(1));
+        Ok(AsyncIdp { idp, jobs, submitted: Arc::default(), submitted_max })
     }
 
     /// Runs `verb` on one of the threads. It runs to its end even if the future is dropped before:
@@ -102,23 +110,62 @@ impl AsyncIdp {
         T: Send + 'static,
         F: FnOnce(&Idp) -> T + Send + 'static,
     {
-        let answer = Arc::new(Mutex::new(Answer { value: None, waker: None }));
-        let (idp, slot) = (self.idp.clone(), Arc::clone(&answer));
-        let job = move || {
-            let value = catch_unwind(AssertUnwindSafe(|| verb(&idp)));
-            let mut answer = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            answer.value = Some(value);
-            let waker = answer.waker.take();
-            // A waker may poll at once, which takes the lock.
-            drop(answer);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        };
+        let (answer, answered) = Answer::new();
+        let idp = self.idp.clone();
+        let job = move || answer.give(catch_unwind(AssertUnwindSafe(|| verb(&idp))));
         self.jobs.try_send(Box::new(job)).map_err(|full| match full {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })?;
-        Ok(Answered(answer).await)
+        Ok(answered.await)
+    }
+
+    /// As [`Idp::token`]. Where all that it takes is at hand (a client that was seen before and shows its
+    /// secret, on a database whose commits are shared) no thread waits for the disk: the token is
+    /// signed here, and the future is woken by the commit. That is how a server answers most of its
+    /// requests.
+    ///
+    /// ```
+    /// # use agentidp_core::{AsyncIdp, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let idp = AsyncIdp::new(idp)?;
+    /// let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(request).await??;
+    /// assert_eq!(token.scope.as_deref(), Some("tools:read"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Overloaded`] when as many tokens are being recorded, or as many verbs wait, as there may be;
+    /// nothing was done. Within, the errors of [`Idp::token`].
+    pub async fn token(
+        &self,
+        request: TokenRequest,
+    ) -> Result<Result<TokenResponse, TokenError>, Overloaded> {
+        let under_way = UnderWay::begin(&self.submitted, self.submitted_max).ok_or(Overloaded)?;
+        let (answer, answered) = Answer::new();
+        let tell = move |submitted| {
+            drop(under_way);
+            answer.give(Ok(submitted));
+        };
+        let counted = match tokens::submit(&self.idp.context, &request, tell) {
+            Begun::Over(error) => return Ok(Err(error)),
+            Begun::NotAtHand => false,
+            Begun::Submitted => match answered.await {
+                Submitted::Issued(token) => return Ok(Ok(token)),
+                Submitted::Failed(error) => return Ok(Err(error)),
+                Submitted::Again => true,
+            },
+        };
+        self.run(move |idp| tokens::issue(&idp.context, &request, counted)).await
     }
 
     /// As [`Idp::verifier`], whose reading of a row, once in a few seconds, is done on one of the
@@ -161,27 +208,65 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
     }
 }
 
-struct Answer<T> {
+/// One of the tokens that are being recorded, until it is dropped.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    /// `None` when there are `max`.
+    fn begin(count: &Arc<AtomicUsize>, max: usize) -> Option<UnderWay> {
+        let under_way = UnderWay(Arc::clone(count));
+        (count.fetch_add(1, Ordering::Relaxed) < max).then_some(under_way)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The answer that another thread is to give.
+struct Answer<T>(Arc<Mutex<Awaited<T>>>);
+
+struct Awaited<T> {
     value: Option<std::thread::Result<T>>,
     waker: Option<Waker>,
 }
 
-/// The answer of a verb that runs on another thread.
-struct Answered<T>(Arc<Mutex<Answer<T>>>);
+impl<T> Answer<T> {
+    fn new() -> (Answer<T>, Answered<T>) {
+        let awaited = Arc::new(Mutex::new(Awaited { value: None, waker: None }));
+        (Answer(Arc::clone(&awaited)), Answered(awaited))
+    }
+
+    fn give(self, value: std::thread::Result<T>) {
+        let mut awaited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.value = Some(value);
+        let waker = awaited.waker.take();
+        // A waker may poll at once, which takes the lock.
+        drop(awaited);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Waits for an answer.
+struct Answered<T>(Arc<Mutex<Awaited<T>>>);
 
 impl<T> Future for Answered<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let mut answer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer.value.take() {
+        let mut awaited = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match awaited.value.take() {
             Some(Ok(value)) => Poll::Ready(value),
             Some(Err(panic)) => {
-                drop(answer);
+                drop(awaited);
                 resume_unwind(panic)
             }
             None => {
-                answer.waker = Some(context.waker().clone());
+                awaited.waker = Some(context.waker().clone());
                 Poll::Pending
             }
         }

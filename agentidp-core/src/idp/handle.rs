@@ -180,7 +180,7 @@ impl Idp {
     /// # Errors
     /// [`TokenError::Refused`] when the client, the scope or the resource is not right.
     pub fn token(&self, request: &TokenRequest) -> Result<TokenResponse, TokenError> {
-        ops::tokens::issue(&self.context, request)
+        ops::tokens::issue(&self.context, request, false)
     }
 
     /// A nonce for proofs of keys, to be sent in the field `DPoP-Nonce` (RFC 9449 section 8): good for

@@ -19,6 +19,7 @@ use super::context::Context;
 use super::error::{AccessError, Refused, TokenError};
 use super::exchange;
 use super::proof::{Presented, use_once};
+use super::recording::Uses;
 use super::tokens::{Refusing, note_refusal};
 
 /// The type of the event of a question that was refused. An answer leaves no trace.
@@ -217,7 +218,7 @@ fn authenticated(
         (_, Err(refusal)) => refusal,
         (None, Ok(_)) => Refusal::UnknownClient,
     };
-    let refusing = Refusing { event_type, client: client.as_deref(), refusal, uses: &[] };
+    let refusing = Refusing { event_type, client: client.as_deref(), refusal, uses: &Uses::default() };
     note_refusal(context, &refusing, now)?;
     Err(TokenError::Refused(Refused::new(refusal)))
 }

@@ -238,6 +238,12 @@ pub(super) fn signing_at(
     Err(Fault::Contended)
 }
 
+/// The keys, where that for `alg` may sign at `now` without anything being written first.
+pub(super) fn at_hand(context: &Context, alg: Alg, now: Timestamp) -> Option<Arc<SigningKeys>> {
+    let signing = context.signing();
+    signing.token(alg).is_ok_and(|key| key.may_sign(now)).then_some(signing)
+}
+
 /// The keys as they were read, and which of their changes they were read after.
 struct Reading {
     version: i64,

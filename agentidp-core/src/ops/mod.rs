@@ -27,6 +27,7 @@ pub(crate) mod once;
 pub(crate) mod orgs;
 mod proof;
 pub(crate) mod quota;
+mod recording;
 mod refusals;
 pub(crate) mod revocation;
 mod signing;

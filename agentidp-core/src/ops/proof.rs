@@ -71,6 +71,11 @@ impl<'a> Presented<'a> {
         AgentId::parse(named).ok()
     }
 
+    /// The client that it is said to be of, where a secret is to prove that.
+    pub(super) fn secret_of(&self) -> Option<AgentId> {
+        matches!(self, Presented::Secret { .. }).then(|| self.client()).flatten()
+    }
+
     /// Decides whether it is of `client`, and whether that one may act. The same is computed where
     /// there is no such client.
     pub(super) fn prove(

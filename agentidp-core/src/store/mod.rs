@@ -31,4 +31,4 @@ pub use migrate::SchemaState;
 pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use tx::{Body, EachRow, Kind, OwnedBody, Row, Scope, Store, Tx, Value, Verdict};
+pub use tx::{Body, Done, EachRow, Kind, OwnedBody, Row, Scope, Store, Tx, Value, Verdict};

@@ -227,6 +227,9 @@ pub type Body<'a> = dyn FnMut(&mut dyn Tx) -> Verdict + 'a;
 /// The work of one transaction that any thread may do.
 pub type OwnedBody = dyn FnMut(&mut dyn Tx) -> Verdict + Send;
 
+/// Who is told the outcome of a transaction that nobody waits for. It must not block.
+pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
 /// A database. Two methods do all the work; a fault injector around them is a page of code.
 ///
 /// A body must not call the store again: the transaction it runs in would wait for itself.
@@ -255,6 +258,20 @@ pub trait Store: Send + Sync {
         mut body: Box<OwnedBody>,
     ) -> Result<(), StoreError> {
         self.write_tx(name, scope, &mut *body)
+    }
+
+    /// As [`write_owned_tx`](Self::write_owned_tx), for a caller that does not wait: `done` is told the
+    /// outcome, once, in whatever thread has it. A body that panics is told as a failure.
+    ///
+    /// A store that does not [submit](Self::submits) tells it before it returns.
+    fn submit_tx(&self, name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
+        done(self.write_owned_tx(name, scope, body));
+    }
+
+    /// Whether [`submit_tx`](Self::submit_tx) returns at once, so that a thread which must not wait may
+    /// call it.
+    fn submits(&self) -> bool {
+        false
     }
 
     /// Runs `body` in a transaction that reads one state of the database and writes nothing.
@@ -304,20 +321,34 @@ impl dyn Store + '_ {
         &self,
         name: &'static str,
         scope: &Scope,
-        mut work: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        work: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let answer = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&answer);
-        let body = move |tx: &mut dyn Tx| {
-            verdict(&mut slot.lock().unwrap_or_else(PoisonError::into_inner), work(tx))
+        let (body, answer) = answering(work);
+        self.write_owned_tx(name, scope, body)?;
+        take(&answer)
+    }
+
+    /// As `write_owned`, without waiting: `done` is told what `work` answers, or why there is no
+    /// answer.
+    pub fn submit<T, E>(
+        &self,
+        name: &'static str,
+        scope: &Scope,
+        work: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (body, answer) = answering(work);
+        let told = move |ended: Result<(), StoreError>| {
+            done(ended.map_err(E::from).and_then(|()| take(&answer)));
         };
-        self.write_owned_tx(name, scope, Box::new(body))?;
-        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.take().unwrap_or(Err(E::from(StoreError::NotRun)))
+        self.submit_tx(name, scope, body, Box::new(told));
     }
 
     /// Runs `work` over one unchanging state of the database.
@@ -333,6 +364,29 @@ impl dyn Store + '_ {
         self.read_tx(scope, &mut |tx| verdict(&mut answer, work(tx)))?;
         answer.unwrap_or(Err(E::from(StoreError::NotRun)))
     }
+}
+
+/// Where a body that any thread runs leaves its answer.
+type Slot<T, E> = Arc<Mutex<Option<Result<T, E>>>>;
+
+fn answering<T, E>(
+    mut work: impl FnMut(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+) -> (Box<OwnedBody>, Slot<T, E>)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let answer = Slot::default();
+    let slot = Slot::clone(&answer);
+    let body = move |tx: &mut dyn Tx| {
+        verdict(&mut slot.lock().unwrap_or_else(PoisonError::into_inner), work(tx))
+    };
+    (Box::new(body), answer)
+}
+
+fn take<T, E: From<StoreError>>(answer: &Slot<T, E>) -> Result<T, E> {
+    let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+    answer.unwrap_or(Err(E::from(StoreError::NotRun)))
 }
 
 fn verdict<T, E>(answer: &mut Option<Result<T, E>>, result: Result<T, E>) -> Verdict {

@@ -1,6 +1,6 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
-use agentidp_core::{DpopProof, ErrorCode, TokenError, TokenExchange, TokenRequest};
+use agentidp_core::{DpopProof, ErrorCode, TokenExchange, TokenRequest};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -18,9 +18,7 @@ pub(crate) async fn issue(State(app): State<App>, request: FormRequest) -> Respo
         Ok(asked) => asked,
         Err(error) => return error.into_response(),
     };
-    let request = asked.request;
-    let issued = app.run::<_, TokenError, OAuthError>(move |idp| idp.token(&request)).await;
-    let (mut response, nonce_missing) = match issued {
+    let (mut response, nonce_missing) = match app.token(asked.request).await {
         Ok(token) => (not_stored(&token), false),
         Err(error) => {
             let nonce_missing = error.is(ErrorCode::UseDpopNonce);

@@ -4,13 +4,16 @@
 //! machine is more than the closure itself. A closure that borrows nothing can be run by whoever
 //! leads: callers leave theirs in a queue, the first becomes the leader, and the others sleep until
 //! the commit that answers them. While a leader waits for the disk the next batch gathers.
+//!
+//! A caller that must not sleep leaves its closure with somebody to tell, and goes on: such closures are
+//! led by the [`committer`](super::committer), unless a caller leads already.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use crate::base::limits;
-use crate::store::{OwnedBody, Scope, StoreError};
+use crate::store::{Done, OwnedBody, Scope, StoreError};
 
 /// Callers whose closures wait for a leader.
 #[derive(Default)]
@@ -27,8 +30,15 @@ struct Waiting {
 pub(super) struct Ticket {
     pub(super) scope: Scope,
     body: Mutex<Box<OwnedBody>>,
-    owner: Thread,
+    owner: Owner,
     turn: Mutex<Turn>,
+}
+
+enum Owner {
+    /// It sleeps until its turn.
+    Asleep(Thread),
+    /// It went on, and this is told in its place.
+    Gone(Mutex<Option<Done>>),
 }
 
 /// What a waiting caller is to do next.
@@ -45,14 +55,30 @@ pub(super) enum Turn {
     Panicked(Box<dyn Any + Send>),
 }
 
+impl Turn {
+    /// What somebody is told who does nothing more about it.
+    fn outcome(self) -> Option<Result<(), StoreError>> {
+        match self {
+            Turn::Answered(result) => Some(result),
+            Turn::Panicked(_) => Some(Err(StoreError::Failed("the closure panicked".to_owned()))),
+            Turn::Wait | Turn::Lead | Turn::RunAlone => None,
+        }
+    }
+}
+
 impl Ticket {
-    fn new(scope: &Scope, body: Box<OwnedBody>) -> Arc<Ticket> {
+    fn new(scope: &Scope, body: Box<OwnedBody>, owner: Owner) -> Arc<Ticket> {
         Arc::new(Ticket {
             scope: scope.clone(),
             body: Mutex::new(body),
-            owner: std::thread::current(),
+            owner,
             turn: Mutex::new(Turn::Wait),
         })
+    }
+
+    /// Whether its owner went on.
+    pub(super) fn is_left(&self) -> bool {
+        matches!(self.owner, Owner::Gone(_))
     }
 
     /// The closure, for whoever runs it.
@@ -60,10 +86,20 @@ impl Ticket {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the caller what to do, and wakes it.
+    /// Tells the caller what to do, and wakes it; tells the outcome to whom it left to be told.
     pub(super) fn tell(&self, turn: Turn) {
-        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
-        self.owner.unpark();
+        match &self.owner {
+            Owner::Asleep(thread) => {
+                *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+                thread.unpark();
+            }
+            Owner::Gone(done) => {
+                let done = done.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let (Some(done), Some(outcome)) = (done, turn.outcome()) {
+                    done(outcome);
+                }
+            }
+        }
     }
 
     /// Sleeps until told what to do. Called by the owner alone.
@@ -84,11 +120,20 @@ impl Ticket {
 impl Queue {
     /// Leaves a closure in the queue; tells whether its caller is to lead at once.
     pub(super) fn join(&self, scope: &Scope, body: Box<OwnedBody>) -> (Arc<Ticket>, bool) {
-        let ticket = Ticket::new(scope, body);
-        let mut waiting = self.lock();
-        waiting.tickets.push(Arc::clone(&ticket));
-        let leads = !std::mem::replace(&mut waiting.led, true);
+        let ticket = Ticket::new(scope, body, Owner::Asleep(std::thread::current()));
+        let leads = self.push(Arc::clone(&ticket));
         (ticket, leads)
+    }
+
+    /// Leaves a closure in the queue, and `done` to be told; tells whether nobody leads.
+    pub(super) fn leave(&self, scope: &Scope, body: Box<OwnedBody>, done: Done) -> bool {
+        self.push(Ticket::new(scope, body, Owner::Gone(Mutex::new(Some(done)))))
+    }
+
+    fn push(&self, ticket: Arc<Ticket>) -> bool {
+        let mut waiting = self.lock();
+        waiting.tickets.push(ticket);
+        !std::mem::replace(&mut waiting.led, true)
     }
 
     /// The closures that the leader runs, its own among them.
@@ -105,13 +150,16 @@ impl Queue {
         !waiting.led
     }
 
-    /// Hands the lead to the first who waits, if anybody does.
-    pub(super) fn pass_on(&self) {
+    /// Who leads next, if anybody waits: a caller is told, and for one that went on `false` is answered,
+    /// for the committer has to.
+    pub(super) fn pass_on(&self) -> bool {
         let mut waiting = self.lock();
         match waiting.tickets.first() {
+            Some(next) if next.is_left() => return false,
             Some(next) => next.tell(Turn::Lead),
             None => waiting.led = false,
         }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

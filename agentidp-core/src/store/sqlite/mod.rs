@@ -1,6 +1,7 @@
 //! SQLite: one writer with group commit, several readers, and the walls that SQLite itself lacks.
 
 mod combine;
+mod committer;
 mod connection;
 mod failure;
 mod store;

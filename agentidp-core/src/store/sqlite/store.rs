@@ -1,13 +1,14 @@
 //! The store over one SQLite database.
 
 use std::path::Path;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 use rusqlite::Connection;
 
 use crate::base::limits;
-use crate::store::{Body, OwnedBody, SchemaState, Scope, Store, StoreError, Verdict, migrate};
+use crate::store::{Body, Done, OwnedBody, SchemaState, Scope, Store, StoreError, Verdict, migrate};
 
+use super::committer::Committer;
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
 use super::tx::SqliteTx;
@@ -22,7 +23,9 @@ pub struct SqliteStore {
     // database, and one that only reads cannot.
     readers: Mutex<Vec<Reader>>,
     returned: Condvar,
-    writer: Writer,
+    /// Started when it is first needed.
+    committer: OnceLock<Option<Committer>>,
+    writer: Arc<Writer>,
     memory: bool,
 }
 
@@ -101,9 +104,10 @@ impl SqliteStore {
             .map(|opened| opened.map(|(connection, scope)| Reader { connection, scope }))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(SqliteStore {
-            writer,
             readers: Mutex::new(readers),
             returned: Condvar::new(),
+            committer: OnceLock::new(),
+            writer: Arc::new(writer),
             memory: location.is_memory(),
         })
     }
@@ -135,6 +139,17 @@ impl Store for SqliteStore {
         body: Box<OwnedBody>,
     ) -> Result<(), StoreError> {
         self.writer.write_owned(scope, body)
+    }
+
+    fn submit_tx(&self, _name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
+        match self.committer.get_or_init(|| Committer::start(&self.writer)) {
+            Some(_) => self.writer.submit(scope, body, done),
+            None => done(self.writer.write_owned(scope, body)),
+        }
+    }
+
+    fn submits(&self) -> bool {
+        true
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {

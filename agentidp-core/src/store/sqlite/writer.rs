@@ -19,9 +19,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::base::{limits, pause};
-use crate::store::{Body, OwnedBody, Scope, StoreError, Verdict, instance, sequencer};
+use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict, instance, sequencer};
 
 use super::combine::{Queue, Ticket, Turn};
+use super::committer::Bell;
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
 use super::tx::SqliteTx;
@@ -38,6 +39,7 @@ pub(super) struct Writer {
     /// Callers that want the connection and do not have it.
     waiting: AtomicUsize,
     queue: Queue,
+    bell: Bell,
 }
 
 impl Writer {
@@ -52,7 +54,12 @@ impl Writer {
 
     fn over((connection, scope): (Connection, ScopeCell)) -> Writer {
         let open = OpenWriter { connection, scope, batch: None, data_version: None, shared: false };
-        Writer { open: Mutex::new(open), waiting: AtomicUsize::new(0), queue: Queue::default() }
+        Writer {
+            open: Mutex::new(open),
+            waiting: AtomicUsize::new(0),
+            queue: Queue::default(),
+            bell: Bell::default(),
+        }
     }
 
     /// Lends the bare connection, outside any transaction: for migrations and for a reader that
@@ -84,16 +91,10 @@ impl Writer {
         loop {
             turn = match turn {
                 Turn::Lead => {
-                    self.lead();
+                    self.lead(LED_BATCHES_MAX);
                     ticket.wait()
                 }
-                Turn::RunAlone => {
-                    let mut body = ticket.body();
-                    return match self.join(scope, &mut **body, Company::Alone) {
-                        Answer::Final(result) => result,
-                        Answer::RunAlone => Err(StoreError::NotRun),
-                    };
-                }
+                Turn::RunAlone => return self.run_alone(&ticket),
                 Turn::Answered(result) => return result,
                 Turn::Panicked(payload) => resume_unwind(payload),
                 Turn::Wait => ticket.wait(),
@@ -101,16 +102,32 @@ impl Writer {
         }
     }
 
+    /// As [`write_owned`](Self::write_owned), for a caller that does not wait. There must be a
+    /// [`Committer`](super::committer::Committer).
+    pub(super) fn submit(&self, scope: &Scope, body: Box<OwnedBody>, done: Done) {
+        if self.queue.leave(scope, body, done) {
+            self.bell.ring();
+        }
+    }
+
+    /// What wakes the committer.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
     /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
-    /// batch, until nobody waits or it is another's turn to lead.
-    fn lead(&self) {
-        for _ in 0..LED_BATCHES_MAX {
+    /// batch, until nobody waits or, after `batches_max`, it is another's turn to lead.
+    pub(super) fn lead(&self, batches_max: usize) {
+        for _ in 0..batches_max {
             let mut open = self.lock();
             let tickets = self.queue.take();
             let turns = open.run_tickets(&tickets);
             drop(open);
             for (ticket, turn) in tickets.iter().zip(turns) {
-                ticket.tell(turn);
+                match turn {
+                    Turn::RunAlone if ticket.is_left() => ticket.tell(self.turn_alone(ticket)),
+                    turn => ticket.tell(turn),
+                }
             }
             if self.queue.is_done() {
                 return;
@@ -119,7 +136,24 @@ impl Writer {
             // larger batch spreads its fsync over more of them.
             std::thread::yield_now();
         }
-        self.queue.pass_on();
+        if !self.queue.pass_on() {
+            self.bell.ring();
+        }
+    }
+
+    fn run_alone(&self, ticket: &Ticket) -> Result<(), StoreError> {
+        match self.join(&ticket.scope, &mut **ticket.body(), Company::Alone) {
+            Answer::Final(result) => result,
+            Answer::RunAlone => Err(StoreError::NotRun),
+        }
+    }
+
+    /// Runs a closure alone in the place of its owner.
+    fn turn_alone(&self, ticket: &Ticket) -> Turn {
+        match catch_unwind(AssertUnwindSafe(|| self.run_alone(ticket))) {
+            Ok(result) => Turn::Answered(result),
+            Err(payload) => Turn::Panicked(payload),
+        }
     }
 
     /// Takes part in a batch, or makes one of its own.
