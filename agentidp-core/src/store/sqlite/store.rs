@@ -303,7 +303,32 @@ mod commit_faults;
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
+    use crate::base::{OrgId, SystemClock, SystemRng};
+    use crate::store::Value;
+
+    const ROWS: &str = "SELECT organization_id, event_id FROM outbox
+        WHERE organization_id = ?1 AND event_id LIKE ?2";
+
+    /// The planner looks at what is bound, and would plan again for every other value.
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&directory.path().join("agentidp.db")).unwrap();
+        for pattern in ["a%", "b%", "c"] {
+            let scope = Scope::Org(OrgId::generate(&SystemClock, &SystemRng).unwrap());
+            let read = (&store as &dyn Store).read::<_, StoreError>(&scope, |tx| {
+                tx.tenant_rows(ROWS, &[Value::Text(pattern)], |_| Ok(()))
+            });
+            assert!(read.unwrap().is_empty());
+        }
+        for reader in store.readers.lock().unwrap().iter() {
+            let statement = reader.connection.prepare_cached(ROWS).unwrap();
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
 
     #[test]
     fn a_closed_database_is_one_file() {
