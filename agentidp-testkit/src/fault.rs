@@ -133,7 +133,10 @@ fn commit_fires(plan: &Mutex<Plan>, fault: fn(u64) -> Fault) -> bool {
 }
 
 /// `body` over a transaction that fails where it is to, and how it ended.
-fn faulty(plan: &Arc<Mutex<Plan>>, mut body: Box<OwnedBody>) -> (Box<OwnedBody>, Arc<Mutex<Ended>>) {
+fn faulty(
+    plan: &Arc<Mutex<Plan>>,
+    mut body: Box<OwnedBody>,
+) -> (Box<OwnedBody>, Arc<Mutex<Ended>>) {
     let ended = Arc::new(Mutex::new((Verdict::Rollback, false)));
     let (plan, slot) = (Arc::clone(plan), Arc::clone(&ended));
     let faulty = move |tx: &mut dyn Tx| {

@@ -113,8 +113,9 @@ pub const IDEMPOTENCY_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub const IDEMPOTENCY_KEYS_MAX: usize = 10_000;
 /// Longest answer that is kept, in bytes.
 pub const IDEMPOTENCY_ANSWER_BYTES_MAX: usize = 256 * 1024;
-/// Threads on which an asynchronous host's verbs run. They mostly wait for a commit that they share.
-pub const ASYNC_THREADS: usize = 64;
+/// Threads on which an asynchronous host's verbs run: as many as there are connections to PostgreSQL.
+/// They mostly wait for a commit that they share.
+pub const ASYNC_THREADS: usize = 32;
 /// Verbs of an asynchronous host that wait for a thread before the next is refused.
 pub const ASYNC_QUEUE: usize = 1024;
 /// Longest key-encryption key file read, in bytes.

@@ -218,7 +218,8 @@ fn authenticated(
         (_, Err(refusal)) => refusal,
         (None, Ok(_)) => Refusal::UnknownClient,
     };
-    let refusing = Refusing { event_type, client: client.as_deref(), refusal, uses: &Uses::default() };
+    let refusing =
+        Refusing { event_type, client: client.as_deref(), refusal, uses: &Uses::default() };
     note_refusal(context, &refusing, now)?;
     Err(TokenError::Refused(Refused::new(refusal)))
 }

@@ -19,6 +19,7 @@ on_every_engine! {
     an_error_leaves_nothing,
     a_panic_leaves_nothing_and_does_not_poison,
     a_failure_that_is_passed_over_does_not_commit,
+    who_went_on_is_told_the_outcome_once,
     values_round_trip,
     pages_come_in_the_order_of_bytes,
     conflicts_are_asked_for,
@@ -107,6 +108,38 @@ fn a_failure_that_is_passed_over_does_not_commit(bed: &Bed) {
     });
     assert!(matches!(owned, Err(StoreError::Constraint(_))), "{owned:?}");
     assert_eq!(bed.agents(&organization), 0);
+}
+
+fn who_went_on_is_told_the_outcome_once(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let (told, outcomes) = mpsc::channel();
+    let submit = |name: &'static str, end: fn() -> Result<(), TestError>| {
+        let told = told.clone();
+        let work = move |tx: &mut dyn agentidp_core::store::Tx| {
+            add_agent(tx, name)?;
+            end()
+        };
+        bed.store()
+            .submit("test", &scope, work, move |outcome| told.send((name, outcome)).unwrap());
+    };
+    submit("kept", || Ok(()));
+    submit("refused", || Err(TestError::Refused));
+    let mut expected = vec![("kept", Ok(())), ("refused", Err(TestError::Refused))];
+    // Where the caller waits after all, it is the caller that panics.
+    if bed.store().submits() {
+        submit("panicked", || panic!("a closure's own fault"));
+        let panicked = StoreError::Failed("the closure panicked".to_owned());
+        expected.push(("panicked", Err(TestError::Store(panicked))));
+    }
+    submit("kept as well", || Ok(()));
+    expected.push(("kept as well", Ok(())));
+    let wait = Duration::from_secs(30);
+    let mut outcomes: Vec<_> =
+        expected.iter().map(|_| outcomes.recv_timeout(wait).unwrap()).collect();
+    outcomes.sort_by_key(|(name, _)| expected.iter().position(|(other, _)| name == other));
+    assert_eq!(outcomes, expected);
+    assert_eq!(bed.agents(&organization), 2);
 }
 
 fn values_round_trip(bed: &Bed) {

@@ -6,7 +6,7 @@
 //! the commit that answers them. While a leader waits for the disk the next batch gathers.
 //!
 //! A caller that must not sleep leaves its closure with somebody to tell, and goes on: such closures are
-//! led by the [`committer`](super::committer), unless a caller leads already.
+//! led by the committer, a [`helper`](super::helper), unless a caller leads already.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -20,7 +20,7 @@ const PREPARED_STATEMENTS_MAX: usize = 256;
 /// Pages that the write-ahead log holds before SQLite takes them into the database: 32 MB. With its
 /// usual 4 MB an instance of many organizations writes the same pages again and again, and its
 /// writers wait for that each time.
-const LOG_PAGES: u32 = 8000;
+pub(super) const LOG_PAGES: u32 = 8000;
 
 /// Tables that instance statements may read; all other tenant tables open to their organization alone.
 const INSTANCE_READS: [&str; 5] =
@@ -145,6 +145,16 @@ fn keep_a_log(connection: &Connection) -> Result<(), StoreError> {
             Err(error) => return Err(failure::opening(&error)),
         }
     }
+}
+
+/// A connection that takes the log into the database, and does nothing else.
+pub(super) fn open_checkpointer(location: &Location) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = location.open(flags).map_err(|error| failure::opening(&error))?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL;")
+        .map_err(|error| failure::opening(&error))?;
+    Ok(connection)
 }
 
 /// A connection that only looks, at whatever the file holds: nothing of it is changed, also not how

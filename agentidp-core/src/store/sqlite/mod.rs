@@ -1,9 +1,10 @@
 //! SQLite: one writer with group commit, several readers, and the walls that SQLite itself lacks.
 
+mod checkpoint;
 mod combine;
-mod committer;
 mod connection;
 mod failure;
+mod helper;
 mod store;
 mod tx;
 mod writer;

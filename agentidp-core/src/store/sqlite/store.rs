@@ -6,11 +6,14 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use rusqlite::Connection;
 
 use crate::base::limits;
-use crate::store::{Body, Done, OwnedBody, SchemaState, Scope, Store, StoreError, Verdict, migrate};
+use crate::store::{
+    Body, Done, OwnedBody, SchemaState, Scope, Store, StoreError, Verdict, migrate,
+};
 
-use super::committer::Committer;
+use super::checkpoint;
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
+use super::helper::Helper;
 use super::tx::SqliteTx;
 use super::writer::Writer;
 
@@ -19,14 +22,37 @@ const READERS: usize = 4;
 
 /// A store in a SQLite file, or in memory.
 pub struct SqliteStore {
-    // Dropped before the writer: the connection that closes last takes the write-ahead log into the
-    // database, and one that only reads cannot.
+    // Dropped before the writer, as the helpers are: the connection that closes last takes the
+    // write-ahead log into the database, and one that only reads cannot.
     readers: Mutex<Vec<Reader>>,
     returned: Condvar,
-    /// Started when it is first needed.
-    committer: OnceLock<Option<Committer>>,
+    helpers: OnceLock<Helpers>,
     writer: Arc<Writer>,
-    memory: bool,
+    location: Location,
+}
+
+/// The threads of a store whose callers do not wait, started when the first of them comes.
+struct Helpers {
+    /// Leads batches. Without it callers lead their own, and wait.
+    committer: Option<Helper>,
+    /// Keeps the log short. Without it a commit does, now and then.
+    _checkpointer: Option<Helper>,
+}
+
+impl Helpers {
+    fn start(writer: &Arc<Writer>, location: &Location) -> Helpers {
+        let lead = |writer: &Writer| writer.lead(usize::MAX);
+        let committer = Helper::start("agentidp-commit", writer, Writer::committer, lead);
+        let beside = match location {
+            Location::File(_) => connection::open_checkpointer(location).ok(),
+            Location::Memory(_) => None,
+        };
+        let checkpointer = beside.and_then(|beside| {
+            let work = move |writer: &Writer| checkpoint::run(&beside, writer);
+            Helper::start("agentidp-log", writer, Writer::checkpointer, work)
+        });
+        Helpers { committer, _checkpointer: checkpointer }
+    }
 }
 
 struct Reader {
@@ -106,9 +132,9 @@ impl SqliteStore {
         Ok(SqliteStore {
             readers: Mutex::new(readers),
             returned: Condvar::new(),
-            committer: OnceLock::new(),
+            helpers: OnceLock::new(),
             writer: Arc::new(writer),
-            memory: location.is_memory(),
+            location: location.clone(),
         })
     }
 
@@ -142,7 +168,8 @@ impl Store for SqliteStore {
     }
 
     fn submit_tx(&self, _name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
-        match self.committer.get_or_init(|| Committer::start(&self.writer)) {
+        let helpers = self.helpers.get_or_init(|| Helpers::start(&self.writer, &self.location));
+        match helpers.committer {
             Some(_) => self.writer.submit(scope, body, done),
             None => done(self.writer.write_owned(scope, body)),
         }
@@ -157,7 +184,7 @@ impl Store for SqliteStore {
         let Some(Reader { connection, scope: cell }) = &reader.reader else {
             return Err(StoreError::NotRun);
         };
-        if self.memory {
+        if self.location.is_memory() {
             // The in-memory engine has no snapshots: it must not commit while somebody reads.
             self.writer.with_connection(|_| read(connection, cell, scope, body))
         } else {
@@ -307,7 +334,7 @@ mod tests {
 
     use super::*;
     use crate::base::{OrgId, SystemClock, SystemRng};
-    use crate::store::Value;
+    use crate::store::{Tx, Value};
 
     const ROWS: &str = "SELECT organization_id, event_id FROM outbox
         WHERE organization_id = ?1 AND event_id LIKE ?2";
@@ -331,10 +358,34 @@ mod tests {
     }
 
     #[test]
+    fn who_is_told_an_outcome_may_drop_the_store() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&directory.path().join("agentidp.db")).unwrap());
+        let (told, outcome) = std::sync::mpsc::channel();
+        let last = Arc::clone(&store);
+        let done = move |result: Result<(), StoreError>| {
+            while Arc::strong_count(&last) > 1 {
+                std::thread::yield_now();
+            }
+            drop(last);
+            told.send(result).unwrap();
+        };
+        let body = Box::new(|_: &mut dyn Tx| Verdict::Commit);
+        store.submit_tx("test", &Scope::Instance, body, Box::new(done));
+        drop(store);
+        assert_eq!(outcome.recv_timeout(limits::BUSY_WAIT_MAX), Ok(Ok(())));
+    }
+
+    #[test]
     fn a_closed_database_is_one_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agentidp.db");
-        drop(SqliteStore::open(&path).unwrap());
+        let store = SqliteStore::open(&path).unwrap();
+        let (told, outcome) = std::sync::mpsc::channel();
+        let done = Box::new(move |result| told.send(result).unwrap());
+        store.submit_tx("test", &Scope::Instance, Box::new(|_| Verdict::Commit), done);
+        assert_eq!(outcome.recv(), Ok(Ok(())));
+        drop(store);
         let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
     }

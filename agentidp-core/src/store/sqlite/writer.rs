@@ -22,13 +22,21 @@ use crate::base::{limits, pause};
 use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict, instance, sequencer};
 
 use super::combine::{Queue, Ticket, Turn};
-use super::committer::Bell;
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
+use super::helper::Bell;
 use super::tx::SqliteTx;
 
 /// How long a process that shares its file leaves the lock alone between two batches.
 const LEAVE_TO_OTHERS: Duration = Duration::from_micros(700);
+
+/// What the log may grow by, in pages as a batch touches them, before it is taken into the database:
+/// half of what makes SQLite do so itself.
+const LOG_GROWTH_MAX: usize = connection::LOG_PAGES as usize / 2;
+
+/// Pages that a batch touches besides one for each closure: those of the indexes, the heads and the
+/// counts.
+const BATCH_PAGES: usize = 10;
 
 /// Batches that one caller leads before the next caller has to: waking another for each would leave
 /// the database idle until that thread gets a processor.
@@ -39,7 +47,8 @@ pub(super) struct Writer {
     /// Callers that want the connection and do not have it.
     waiting: AtomicUsize,
     queue: Queue,
-    bell: Bell,
+    committer: Bell,
+    checkpointer: Arc<Bell>,
 }
 
 impl Writer {
@@ -53,12 +62,22 @@ impl Writer {
     }
 
     fn over((connection, scope): (Connection, ScopeCell)) -> Writer {
-        let open = OpenWriter { connection, scope, batch: None, data_version: None, shared: false };
+        let checkpointer = Arc::<Bell>::default();
+        let open = OpenWriter {
+            connection,
+            scope,
+            batch: None,
+            data_version: None,
+            shared: false,
+            log_growth: 0,
+            checkpointer: Arc::clone(&checkpointer),
+        };
         Writer {
             open: Mutex::new(open),
             waiting: AtomicUsize::new(0),
             queue: Queue::default(),
-            bell: Bell::default(),
+            committer: Bell::default(),
+            checkpointer,
         }
     }
 
@@ -102,17 +121,22 @@ impl Writer {
         }
     }
 
-    /// As [`write_owned`](Self::write_owned), for a caller that does not wait. There must be a
-    /// [`Committer`](super::committer::Committer).
+    /// As [`write_owned`](Self::write_owned), for a caller that does not wait. There must be a helper
+    /// that leads when the [committer](Self::committer) is rung.
     pub(super) fn submit(&self, scope: &Scope, body: Box<OwnedBody>, done: Done) {
         if self.queue.leave(scope, body, done) {
-            self.bell.ring();
+            self.committer.ring();
         }
     }
 
-    /// What wakes the committer.
-    pub(super) fn bell(&self) -> &Bell {
-        &self.bell
+    /// Rung when there are closures to lead whose callers went on.
+    pub(super) fn committer(&self) -> &Bell {
+        &self.committer
+    }
+
+    /// Rung when the log has grown.
+    pub(super) fn checkpointer(&self) -> &Bell {
+        &self.checkpointer
     }
 
     /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
@@ -137,7 +161,7 @@ impl Writer {
             std::thread::yield_now();
         }
         if !self.queue.pass_on() {
-            self.bell.ring();
+            self.committer.ring();
         }
     }
 
@@ -236,6 +260,9 @@ struct OpenWriter {
     data_version: Option<i64>,
     /// Whether others wrote to the file since our last batch.
     shared: bool,
+    /// By how many pages the log has grown since the bell was rung, more or less.
+    log_growth: usize,
+    checkpointer: Arc<Bell>,
 }
 
 impl OpenWriter {
@@ -333,6 +360,11 @@ impl OpenWriter {
             sequencer::run(&mut tx, instance::Company::None)
         }));
         self.scope.set(None);
+        self.log_growth += BATCH_PAGES + batch.members.load(Ordering::Relaxed);
+        if self.log_growth > LOG_GROWTH_MAX {
+            self.log_growth = 0;
+            self.checkpointer.ring();
+        }
         let panicked = |_| Err(StoreError::Failed("the sequencer panicked".to_owned()));
         let result = numbered.unwrap_or_else(panicked).and_then(|_| self.end());
         if result.is_err() && !self.connection.is_autocommit() {

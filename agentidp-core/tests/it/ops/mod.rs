@@ -35,6 +35,7 @@ mod policy;
 mod public_keys;
 mod quota;
 mod revocation;
+mod submitted;
 mod tenants;
 mod token_algs;
 mod token_life;

@@ -60,9 +60,19 @@ impl Fault {
     }
 }
 
-/// Whether each caller's closure owns what it needs. The first opens the batch and holds it until all
-/// others wait.
-const OWNED: [bool; 8] = [false, false, true, true, false, true, false, true];
+/// How each caller writes. The first opens the batch and holds it until all others wait.
+const WAYS: [Way; 10] = [
+    Way::Borrowed,
+    Way::Borrowed,
+    Way::Owned,
+    Way::Submitted,
+    Way::Owned,
+    Way::Borrowed,
+    Way::Submitted,
+    Way::Owned,
+    Way::Borrowed,
+    Way::Submitted,
+];
 /// Sharing is a matter of time: a round in which nobody shared proves nothing and is repeated.
 const ROUNDS_MAX: usize = 20;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
@@ -80,6 +90,16 @@ const NUMBERED: &str =
 const LOG: &str = "SELECT l.seq, h.size FROM audit_logs l
     JOIN audit_heads h ON h.organization_id = l.organization_id
     WHERE l.organization_id = ?1 ORDER BY l.seq";
+
+#[derive(Clone, Copy)]
+enum Way {
+    /// A closure that borrows.
+    Borrowed,
+    /// A closure that owns what it needs.
+    Owned,
+    /// The same, of a caller that does not wait in the store.
+    Submitted,
+}
 
 struct Bed {
     store: SqliteStore,
@@ -177,7 +197,7 @@ struct Round {
     opened: AtomicBool,
     /// Those who are about to ask for it.
     arrived: AtomicUsize,
-    runs: [AtomicUsize; OWNED.len()],
+    runs: [AtomicUsize; WAYS.len()],
 }
 
 impl Round {
@@ -189,10 +209,10 @@ impl Round {
         };
         Arc::new(Round {
             bed: Arc::clone(bed),
-            callers: (0..OWNED.len()).map(caller).collect(),
+            callers: (0..WAYS.len()).map(caller).collect(),
             opened: AtomicBool::new(false),
             arrived: AtomicUsize::new(0),
-            runs: [const { AtomicUsize::new(0) }; OWNED.len()],
+            runs: [const { AtomicUsize::new(0) }; WAYS.len()],
         })
     }
 
@@ -201,7 +221,7 @@ impl Round {
         let run = self.runs[at].fetch_add(1, Ordering::SeqCst);
         if at == 0 && run == 0 {
             self.opened.store(true, Ordering::SeqCst);
-            wait_until(|| self.arrived.load(Ordering::SeqCst) == OWNED.len() - 1);
+            wait_until(|| self.arrived.load(Ordering::SeqCst) == WAYS.len() - 1);
             // From "about to ask" to asleep before the lock.
             pause(Duration::from_millis(20));
         }
@@ -216,11 +236,16 @@ impl Round {
             wait_until(|| self.opened.load(Ordering::SeqCst));
             self.arrived.fetch_add(1, Ordering::SeqCst);
         }
-        if OWNED[at] {
-            let own = Arc::clone(self);
-            store.write_owned("test", scope, move |tx| own.body(at, tx))
-        } else {
-            store.write("test", scope, |tx| self.body(at, tx))
+        let own = Arc::clone(self);
+        match WAYS[at] {
+            Way::Borrowed => store.write("test", scope, |tx| self.body(at, tx)),
+            Way::Owned => store.write_owned("test", scope, move |tx| own.body(at, tx)),
+            Way::Submitted => {
+                let (told, outcome) = mpsc::channel();
+                let work = move |tx: &mut dyn Tx| own.body(at, tx);
+                store.submit("test", scope, work, move |outcome| told.send(outcome).unwrap());
+                outcome.recv().expect("an outcome")
+            }
         }
     }
 
@@ -233,14 +258,14 @@ impl Round {
     /// Runs all; tells whether an innocent had to run again, and so had shared its batch.
     fn run(self: &Arc<Round>) -> bool {
         let (answers, answered) = mpsc::channel();
-        (0..OWNED.len()).for_each(|at| self.start(at, &answers));
-        for _ in OWNED {
+        (0..WAYS.len()).for_each(|at| self.start(at, &answers));
+        for _ in WAYS {
             let (at, result) = answered.recv_timeout(ANSWER_MAX).expect("an answer to everybody");
             self.check(at, &result);
         }
         self.bed.check_logs();
         let runs = |at: usize| self.runs[at].load(Ordering::SeqCst);
-        (0..OWNED.len()).any(|at| self.callers[at].fault.is_none() && runs(at) > 1)
+        (0..WAYS.len()).any(|at| self.callers[at].fault.is_none() && runs(at) > 1)
     }
 
     fn check(&self, at: usize, result: &Result<(), StoreError>) {
@@ -267,9 +292,9 @@ fn wait_until(condition: impl Fn() -> bool) {
     panic!("what must happen did not");
 }
 
-/// The guilty one opens the batch, joins it with a closure that borrows, and with one that owns.
+/// The guilty one opens the batch, and joins it in each of the three ways.
 fn all_survive(bed: &Arc<Bed>, fault: Fault) {
-    for guilty in 0..3 {
+    for guilty in 0..4 {
         let mut shared = false;
         for number in 0..ROUNDS_MAX {
             shared |= Round::new(bed, fault, guilty, number).run();

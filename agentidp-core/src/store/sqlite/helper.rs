@@ -1,11 +1,11 @@
-//! The thread that leads where callers do not wait: it sleeps until the bell rings.
+//! Threads that help the writer of a store which lives long: each sleeps until its bell rings.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use super::writer::Writer;
 
-/// Wakes the committer.
+/// Wakes a helper.
 #[derive(Default)]
 pub(super) struct Bell {
     state: Mutex<State>,
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Bell {
-    /// There is a batch to lead.
+    /// There is something to do.
     pub(super) fn ring(&self) {
         self.lock().rung = true;
         self.changed.notify_one();
@@ -43,31 +43,37 @@ impl Bell {
     }
 }
 
-/// The thread, which ends when it is dropped, after what was left to it is committed.
-pub(super) struct Committer {
+/// The thread, which ends when it is dropped, after what it was rung for is done.
+pub(super) struct Helper {
     writer: Arc<Writer>,
+    bell: fn(&Writer) -> &Bell,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Committer {
+impl Helper {
     /// Starts it. `None` where the system has no thread for us.
-    pub(super) fn start(writer: &Arc<Writer>) -> Option<Committer> {
-        let leading = Arc::clone(writer);
-        let thread = std::thread::Builder::new().name("agentidp-commit".to_owned());
-        let thread = thread.spawn(move || {
-            while leading.bell().wait() {
-                leading.lead(usize::MAX);
+    pub(super) fn start(
+        name: &str,
+        writer: &Arc<Writer>,
+        bell: fn(&Writer) -> &Bell,
+        mut work: impl FnMut(&Writer) + Send + 'static,
+    ) -> Option<Helper> {
+        let helped = Arc::clone(writer);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            while bell(&helped).wait() {
+                work(&helped);
             }
         });
-        Some(Committer { writer: Arc::clone(writer), thread: Some(thread.ok()?) })
+        Some(Helper { writer: Arc::clone(writer), bell, thread: Some(thread.ok()?) })
     }
 }
 
-impl Drop for Committer {
+impl Drop for Helper {
     fn drop(&mut self) {
-        self.writer.bell().close();
+        (self.bell)(&self.writer).close();
         // Whoever is told an outcome may drop the last handle to the store, in this very thread.
-        let of_another = |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
+        let of_another =
+            |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
         if let Some(thread) = self.thread.take().filter(of_another) {
             let _ = thread.join();
         }

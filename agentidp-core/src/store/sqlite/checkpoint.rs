@@ -1,0 +1,25 @@
+//! Taking the write-ahead log into the database beside the writer.
+//!
+//! SQLite does it in the commit that made the log long, which lets everybody wait for some ten
+//! milliseconds. Here most of it is done on another connection while the writer goes on; the little that
+//! was written meanwhile is done between two batches, when nobody writes more, so that the log starts
+//! over and stays short. Where there is no such helper, or it comes too late, SQLite does it as ever.
+
+use rusqlite::Connection;
+
+use super::writer::Writer;
+
+/// Takes in all of the log that is there, and waits for nobody. Where it cannot, the next one will.
+const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// Takes the log of `writer` into the database.
+pub(super) fn run(beside: &Connection, writer: &Writer) {
+    checkpoint(beside);
+    writer.with_connection(|connection| checkpoint(connection));
+}
+
+fn checkpoint(connection: &Connection) {
+    let _ = connection
+        .prepare_cached(CHECKPOINT)
+        .and_then(|mut pragma| pragma.query_row([], |row| row.get::<_, i64>(0)));
+}
