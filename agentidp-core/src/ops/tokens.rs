@@ -50,7 +50,9 @@ pub(crate) fn issue(
             (Ok(decided), Some(client)) => match grant_token(context, client, &decided, now)? {
                 Recorded::Yes(response) => return Ok(response),
                 Recorded::Not(refusal) => {
-                    return Err(refuse(context, Some(client), refusal, &decided.uses, now)?);
+                    // Whatever was used before, the assertion is used now.
+                    let spent = Uses { proof: None, ..decided.uses };
+                    return Err(refuse(context, Some(client), refusal, &spent, now)?);
                 }
                 Recorded::Stale => {
                     context.clients.forget(&client.agent_id);

@@ -15,6 +15,7 @@ use super::revocation::count;
 super::on_every_engine!(
     a_key_that_was_issued_or_registered_proves_its_client,
     an_assertion_is_used_once_by_whichever_process,
+    a_used_proof_is_told_as_such_and_uses_up_the_assertion_with_it,
     what_is_not_a_recent_assertion_for_us_alone_proves_nothing,
     a_key_that_is_held_here_or_is_another_agents_proves_nothing,
     a_revoked_or_expired_key_proves_nothing,
@@ -89,6 +90,21 @@ fn an_assertion_is_used_once_by_whichever_process(engine: Engine) {
     // One that is refused for what it asks is used up as well.
     assert!(test.idp.token(&request("d").scope("tools:write")).is_err());
     assert_eq!(test.idp.token(&request("d")).unwrap_err().code(), ErrorCode::InvalidClient);
+    test.finish();
+}
+
+fn a_used_proof_is_told_as_such_and_uses_up_the_assertion_with_it(engine: Engine) {
+    let test = engine.idp();
+    let (member, holder) = keyed(&test);
+    let ask = |assertion: &str, proof: &str| {
+        let request = TokenRequest::new(holder.assertion(&test, &member.id, assertion));
+        test.idp.token(&request.dpop(holder.proof(&test, proof)))
+    };
+    ask("one", "a").unwrap();
+    assert_eq!(ask("two", "a").unwrap_err().code(), ErrorCode::InvalidDpopProof);
+    assert_eq!(ask("two", "b").unwrap_err().code(), ErrorCode::InvalidClient);
+    assert_eq!(ask("one", "a").unwrap_err().code(), ErrorCode::InvalidClient, "the client first");
+    ask("three", "b").unwrap();
     test.finish();
 }
 
