@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use agentidp_core::{
-    Alg, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, PlanTier, TokenRequest,
+    Alg, AsyncIdp, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, PlanTier, TokenRequest,
 };
 
 use crate::per_second;
@@ -62,6 +62,36 @@ impl Bed {
             self.idp.token(&self.request(client)).expect("a token");
         }
         issue(&self.idp, callers, seconds, |caller, _| self.request(caller))
+    }
+
+    /// Tokens of `callers` tasks of an asynchronous host, on as many threads as there are cores.
+    pub(crate) fn issue_asynchronously(&self, callers: usize, seconds: f64) -> Sample {
+        for client in 0..AGENTS {
+            self.idp.token(&self.request(client)).expect("a token");
+        }
+        let idp = AsyncIdp::new(self.idp.clone()).expect("threads");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (start, cpu) = (Instant::now(), cpu_seconds());
+        let tasks: Vec<_> = (0..callers)
+            .map(|caller| {
+                let idp = idp.clone();
+                let (id, secret) = self.clients.get(caller % AGENTS).cloned().expect("a client");
+                runtime.spawn(async move {
+                    let mut durations = Vec::new();
+                    while start.elapsed().as_secs_f64() < seconds {
+                        let began = Instant::now();
+                        let request = TokenRequest::client_credentials(&id, secret.as_str());
+                        let token = idp.token(request.scope("tools:read")).await;
+                        token.expect("a place").expect("a token");
+                        durations.push(began.elapsed());
+                    }
+                    durations
+                })
+            })
+            .collect();
+        let all = tasks.into_iter().flat_map(|task| runtime.block_on(task).expect("a caller"));
+        let all = all.collect();
+        Sample::of(all, start.elapsed(), cpu_seconds() - cpu)
     }
 
     /// Verifications a second of one thread.

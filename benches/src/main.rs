@@ -69,6 +69,14 @@ fn main() {
             let of_what = if callers == 1 { " (of the lone-commit rate)" } else { "" };
             row(&format!("{callers} callers"), &sample, &format!("{:.0} %{of_what}", of * 100.0));
         }
+        for callers in callers().filter(|callers| *callers > 1) {
+            let sample = Bed::sqlite(home.path(), alg).issue_asynchronously(callers, seconds);
+            row(
+                &format!("{callers} tasks"),
+                &sample,
+                &format!("{:.0} %", 100.0 * sample.rate / limit),
+            );
+        }
         if callers().count() == CALLERS.len() {
             let ours = Bed::sqlite(home.path(), alg).verify(seconds);
             println!(
