@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use agentidp_core::base::limits;
 use agentidp_core::{AgentChanges, Alg, Config, Idp, KekSource, KeyRotation};
 use agentidp_http::App;
 use agentidp_testkit::{ISSUER, Tenant};
@@ -396,6 +397,30 @@ async fn an_algorithm_is_advertised_once_there_is_a_key_for_it() {
     let algs = after.json()["id_token_signing_alg_values_supported"].clone();
     assert_eq!(texts(&algs), ["ES256", "EdDSA", "RS256"]);
     assert_ne!(after.header("etag"), before.header("etag"));
+    served.test.finish();
+}
+
+#[tokio::test]
+async fn an_algorithm_that_another_process_made_a_key_for_is_advertised_within_seconds() {
+    let served = Served::new();
+    let before = served.get(OIDC).await;
+    let other = served.test.reopen();
+    other.rotate_key(KeyRotation::tokens(Alg::Rs256)).expect("a key");
+    served.test.clock.step(limits::KEYS_STALE_MAX);
+    for path in [OIDC, OAUTH] {
+        let request = Request::get(path).header("if-none-match", before.header("etag"));
+        let after = served.send(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(after.status, 200, "{path}: what the client holds is not it any more");
+        let algs = after.json()["id_token_signing_alg_values_supported"].clone();
+        assert_eq!(texts(&algs), ["ES256", "EdDSA", "RS256"]);
+        assert_ne!(after.header("etag"), before.header("etag"));
+        assert_eq!(after.header("cache-control"), "public, max-age=600");
+    }
+    let key = other.keys().expect("keys").into_iter().find(|key| key.alg == Alg::Rs256);
+    other.revoke_key(&key.expect("the key").kid).expect("a revoked key");
+    served.test.clock.step(limits::KEYS_STALE_MAX);
+    let again = served.get(OIDC).await;
+    assert_eq!((&again.body, again.header("etag")), (&before.body, before.header("etag")));
     served.test.finish();
 }
 
