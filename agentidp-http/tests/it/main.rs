@@ -29,6 +29,8 @@ mod oauth_agent_info;
 #[cfg(test)]
 mod oauth_assertions;
 #[cfg(test)]
+mod oauth_authorize;
+#[cfg(test)]
 mod oauth_clients;
 #[cfg(test)]
 mod oauth_dpop;

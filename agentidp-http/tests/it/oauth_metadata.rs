@@ -49,10 +49,8 @@ async fn both_protocols_have_the_same_document() {
     // Absence would claim each of these (OpenID Connect Discovery section 3; RFC 8414 section 2).
     assert_eq!(metadata["request_uri_parameter_supported"], false);
     assert!(!texts(&metadata["grant_types_supported"]).is_empty());
-    // There is no authorization endpoint, and nothing that would belong to one.
-    for absent in
-        ["authorization_endpoint", "code_challenge_methods_supported", "registration_endpoint"]
-    {
+    // There is no response type, and nothing that would belong to one.
+    for absent in ["code_challenge_methods_supported", "registration_endpoint"] {
         assert_eq!(metadata.get(absent), None);
     }
     let secretless = metadata.to_string();
@@ -379,9 +377,16 @@ async fn try_out_the_rest(served: &Served, client: &Client<'_>, promises: &mut P
         let answer = token().with("resource", resource).by(client.tenant).to(served).await;
         assert_eq!(answer.status, 200);
     }
-    for stated in
-        ["response_types_supported", "subject_types_supported", "request_uri_parameter_supported"]
-    {
+    let authorization = promises.path("authorization_endpoint");
+    // Of those that are registered, and one that nobody will; none is among those promised.
+    let supported = promises.try_out("response_types_supported");
+    for response_type in ["code", "token", "id_token", "none", "code id_token", "x"] {
+        assert!(!texts(&supported).contains(&response_type));
+        let answer = post(&authorization).with("response_type", response_type).to(served).await;
+        let error = answer.json()["error"].clone();
+        assert_eq!((answer.status.as_u16(), error), (400, "unsupported_response_type".into()));
+    }
+    for stated in ["subject_types_supported", "request_uri_parameter_supported"] {
         promises.try_out(stated);
     }
 }
