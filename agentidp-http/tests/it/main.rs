@@ -49,4 +49,6 @@ mod pen;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
+mod rate_limits;
+#[cfg(test)]
 mod served;
