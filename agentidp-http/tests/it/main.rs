@@ -11,6 +11,8 @@ mod api_audit;
 #[cfg(test)]
 mod api_credentials;
 #[cfg(test)]
+mod api_dpop;
+#[cfg(test)]
 mod api_members;
 #[cfg(test)]
 mod api_once;
