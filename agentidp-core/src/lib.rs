@@ -37,7 +37,7 @@ pub use error::ErrorCode;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use idp::{
     AsyncIdp, Claim, Config, Database, Error, Idp, InstanceStatus, Once, OrgHandle, Overloaded,
-    SchemaStatus,
+    SchemaStatus, TokenBegun, TokenRest,
 };
 pub use model::{
     Action, ActorChain, Agent, AgentChanges, AgentFilter, AgentInfo, AgentKey, AgentKeyState,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use agentidp_core::{AsyncIdp, Idp, TokenRequest, TokenResponse};
+use agentidp_core::{AsyncIdp, Idp, TokenBegun, TokenError, TokenRequest, TokenResponse};
 use axum::Router;
 use axum::middleware;
 
 use crate::answer::{OAuthError, Problem, request_id};
-use crate::limits::{InFlight, LimitOptions, Rates};
+use crate::limits::{InFlight, LimitOptions, Rates, tell, watch};
 use crate::oauth::Documents;
 use crate::observe::{Health, Log, Metrics};
 use crate::{api, edge, oauth, observe};
@@ -143,13 +143,21 @@ impl App {
         A: From<E> + From<agentidp_core::Overloaded>,
     {
         let _job = Job::begin(&self.0.jobs);
-        Ok(self.0.idp.run(verb).await??)
+        let (done, left) = self.0.idp.run(|idp| watch(|| verb(idp))).await?;
+        tell(left);
+        Ok(done?)
     }
 
     /// Answers a token request.
     pub(crate) async fn token(&self, request: TokenRequest) -> Result<TokenResponse, OAuthError> {
-        let _job = Job::begin(&self.0.jobs);
-        Ok(self.0.idp.token(request).await??)
+        let job = Job::begin(&self.0.jobs);
+        match self.0.idp.begin_token(request).await? {
+            TokenBegun::Over(answer) => Ok(answer?),
+            TokenBegun::Waits(rest) => {
+                drop(job);
+                self.run::<_, TokenError, _>(move |idp| rest.finish(idp)).await
+            }
+        }
     }
 
     pub(crate) fn jobs(&self) -> usize {

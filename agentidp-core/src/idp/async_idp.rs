@@ -51,6 +51,33 @@ pub struct AsyncIdp {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// What became of a token request that was begun without a thread which may wait.
+#[derive(Debug)]
+pub enum TokenBegun {
+    /// It is answered.
+    Over(Result<TokenResponse, TokenError>),
+    /// Something has to be waited for.
+    Waits(TokenRest),
+}
+
+/// What is left to do for a token request.
+#[derive(Debug)]
+pub struct TokenRest {
+    request: TokenRequest,
+    /// Whether it was counted for its organization.
+    counted: bool,
+}
+
+impl TokenRest {
+    /// Does it, at the instance where it was begun.
+    ///
+    /// # Errors
+    /// Those of [`Idp::token`].
+    pub fn finish(self, idp: &Idp) -> Result<TokenResponse, TokenError> {
+        tokens::issue(&idp.context, &self.request, self.counted)
+    }
+}
+
 /// All threads are busy and the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all threads are busy and the queue is full")]
@@ -150,6 +177,18 @@ impl AsyncIdp {
         &self,
         request: TokenRequest,
     ) -> Result<Result<TokenResponse, TokenError>, Overloaded> {
+        match self.begin_token(request).await? {
+            TokenBegun::Over(answer) => Ok(answer),
+            TokenBegun::Waits(rest) => self.run(move |idp| rest.finish(idp)).await,
+        }
+    }
+
+    /// The part of [`token`](AsyncIdp::token) that needs no thread of ours. A host that does something
+    /// around its verbs runs what is left as one of them.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when as many tokens are being recorded as there may be; nothing was done.
+    pub async fn begin_token(&self, request: TokenRequest) -> Result<TokenBegun, Overloaded> {
         let under_way = UnderWay::begin(&self.submitted, self.submitted_max).ok_or(Overloaded)?;
         let (answer, answered) = Answer::new();
         let tell = move |submitted| {
@@ -157,15 +196,15 @@ impl AsyncIdp {
             answer.give(Ok(submitted));
         };
         let counted = match tokens::submit(&self.idp.context, &request, tell) {
-            Begun::Over(error) => return Ok(Err(error)),
+            Begun::Over(error) => return Ok(TokenBegun::Over(Err(error))),
             Begun::NotAtHand => false,
             Begun::Submitted => match answered.await {
-                Submitted::Issued(token) => return Ok(Ok(token)),
-                Submitted::Failed(error) => return Ok(Err(error)),
+                Submitted::Issued(token) => return Ok(TokenBegun::Over(Ok(token))),
+                Submitted::Failed(error) => return Ok(TokenBegun::Over(Err(error))),
                 Submitted::Again => true,
             },
         };
-        self.run(move |idp| tokens::issue(&idp.context, &request, counted)).await
+        Ok(TokenBegun::Waits(TokenRest { request, counted }))
     }
 
     /// As [`Idp::verifier`], whose reading of a row, once in a few seconds, is done on one of the

@@ -15,7 +15,7 @@ mod orgs;
 mod schema;
 mod tokens;
 
-pub use async_idp::{AsyncIdp, Overloaded};
+pub use async_idp::{AsyncIdp, Overloaded, TokenBegun, TokenRest};
 pub use config::{Config, Database};
 pub use error::Error;
 pub use handle::{Idp, InstanceStatus};

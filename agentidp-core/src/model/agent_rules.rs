@@ -22,6 +22,8 @@ pub(super) fn owner(text: &str) -> Result<(), Invalid> {
 
 /// The scopes, of which those of instance administration are for agents of the system organization.
 pub(super) fn scopes(list: &[String], organization: &OrgId) -> Result<ScopeSet, Invalid> {
+    at_most("scope", list, limits::SCOPES_MAX)
+        .map_err(|invalid| invalid.coded(ErrorCode::InvalidScope))?;
     let scopes = ScopeSet::of(list.iter().map(String::as_str))?;
     let instance = |scope: &str| scope.starts_with(super::token::INSTANCE_ADMINISTRATION);
     if *organization != OrgId::system() && scopes.iter().any(instance) {
@@ -90,17 +92,20 @@ fn distinct(
     most: usize,
     check: impl Fn(&str) -> Result<(), Invalid>,
 ) -> Result<Vec<String>, Invalid> {
+    at_most(field, list, most)?;
     let mut kept: Vec<String> = Vec::new();
     for item in list {
         check(item)?;
         if !kept.contains(item) {
-            if kept.len() >= most {
-                return Err(Invalid::new(field, format!("more than {most}")));
-            }
             kept.push(item.clone());
         }
     }
     Ok(kept)
+}
+
+/// What is there twice counts twice: that is how the interface describes its lists.
+fn at_most(field: &'static str, list: &[String], most: usize) -> Result<(), Invalid> {
+    if list.len() <= most { Ok(()) } else { Err(Invalid::new(field, format!("more than {most}"))) }
 }
 
 /// An absolute URI of printable ASCII, bounded.
@@ -163,6 +168,11 @@ mod tests {
         let many: Vec<String> = (0..65).map(|n| n.to_string()).collect();
         assert_eq!(capabilities(&many[..64]).unwrap().len(), 64);
         assert!(capabilities(&many).is_err());
+        let same = vec!["a".to_owned(); 65];
+        assert!(capabilities(&same).is_err() && audiences(&same[..17]).is_err());
+        let code = scopes(&same, &OrgId::system()).unwrap_err().code();
+        assert_eq!(code, ErrorCode::InvalidScope);
+        assert_eq!(scopes(&same[..64], &OrgId::system()).unwrap().to_string(), "a");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the verbs may answer instead of their result, one enum a family.
 
+use std::time::Duration;
+
 use crate::audit::EntryError;
 use crate::base::{EntropyError, IdError, Month};
 use crate::canon::CanonError;
@@ -297,6 +299,8 @@ pub enum TokenError {
         limit: i64,
         /// The month; at its [end](Month::end) there are tokens again.
         month: Month,
+        /// How long that is, in whole seconds.
+        retry_after: Duration,
     },
     /// The organization sends more requests than it may.
     #[error(transparent)]

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::base::{Month, OrgId, Timestamp, limits};
 use crate::model::{Action, Client, TokenUsage};
@@ -145,7 +146,9 @@ pub(super) fn refused(
     now: Timestamp,
 ) -> Result<TokenError, Fault> {
     let (limit, month) = (client.terms.per_month_max, Month::of(now));
-    let error = TokenError::QuotaExceeded { limit, month };
+    let wait = month.end().as_seconds().saturating_sub(now.as_seconds());
+    let retry_after = Duration::from_secs(wait.unsigned_abs());
+    let error = TokenError::QuotaExceeded { limit, month, retry_after };
     let organization = &client.organization_id;
     if let Telling::Tell { passed_over } = context.quotas.refusals.note(organization, now) {
         let mut event = Event::refused(super::tokens::ISSUED, reason(error.code()))

@@ -1,5 +1,7 @@
 //! What the server itself needs to know of a failure, beside what its client is told.
 
+use std::time::Duration;
+
 use agentidp_core::RateLimited;
 
 /// In the extensions of the response that tells of a failure.
@@ -11,6 +13,8 @@ pub(crate) struct Inside {
     pub(crate) cause: Option<Box<str>>,
     /// The limit that was reached, of which the fields of the answer tell.
     pub(crate) limited: Option<Box<RateLimited>>,
+    /// When to come again, where it was no such limit.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Inside {
@@ -21,6 +25,6 @@ impl Inside {
 
     /// Of a failure whose true words were not told.
     pub(crate) fn hidden(code: &'static str, cause: &str) -> Inside {
-        Inside { code, cause: Some(cause.into()), limited: None }
+        Inside { code, cause: Some(cause.into()), ..Inside::default() }
     }
 }

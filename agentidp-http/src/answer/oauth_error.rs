@@ -105,10 +105,15 @@ impl IntoResponse for OAuthError {
 
 impl From<TokenError> for OAuthError {
     fn from(error: TokenError) -> OAuthError {
+        let mut failed = OAuthError::new(error.code(), &error.to_string());
         match error {
-            TokenError::RateLimited(limited) => OAuthError::limited(limited),
-            error => OAuthError::new(error.code(), &error.to_string()),
+            TokenError::RateLimited(limited) => return OAuthError::limited(limited),
+            TokenError::QuotaExceeded { retry_after, .. } => {
+                failed.inside.retry_after = Some(retry_after);
+            }
+            _ => {}
         }
+        failed
     }
 }
 

@@ -11,7 +11,7 @@ use super::body::{BodyWatch, Fault};
 use crate::answer::request_id::RequestId;
 use crate::answer::{Inside, OAuthError, Problem};
 use crate::app::App;
-use crate::limits::write_fields;
+use crate::limits::{Left, hear, write_left, write_limited};
 use crate::observe::{MethodLabel, NO_ROUTE, RequestLine, TraceParent};
 use crate::serve::{Peer, Way};
 
@@ -34,13 +34,13 @@ struct Asked {
 /// Lets a request in if it may come, and tells of it afterwards.
 pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next) -> Response {
     let asked = Asked::of(&request);
-    let mut response = match asked.refusal(&app) {
-        Some(refusal) => refusal,
+    let (mut response, left) = match asked.refusal(&app) {
+        Some(refusal) => (refusal, None),
         // Whoever watches over the server must see it when it has most to do.
-        None if asked.watches() => next.run(request).await,
+        None if asked.watches() => (next.run(request).await, None),
         None => match app.in_flight().begin() {
-            Some(_flying) => next.run(request).await,
-            None => asked.refuse(Refusal::Overloaded),
+            Some(_flying) => hear(next.run(request)).await,
+            None => (asked.refuse(Refusal::Overloaded), None),
         },
     };
     if let Some(fault) = asked.body.as_ref().and_then(BodyWatch::fault) {
@@ -49,7 +49,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next)
             Fault::TooSlow => Refusal::TooSlow,
         });
     }
-    asked.finish(&app, &mut response);
+    asked.finish(&app, &mut response, left);
     response
 }
 
@@ -150,12 +150,20 @@ impl Asked {
         response
     }
 
-    fn finish(&self, app: &App, response: &mut Response) {
-        let limited =
-            response.extensions().get::<Inside>().and_then(|inside| inside.limited.clone());
+    fn finish(&self, app: &App, response: &mut Response, left: Option<Left>) {
+        // Who is not let in, such as a suspended agent that proves itself, learns as little as a stranger.
+        let left = left.filter(|_| response.status() != StatusCode::UNAUTHORIZED);
+        let inside = response.extensions().get::<Inside>();
+        let limited = inside.and_then(|inside| inside.limited.clone());
+        let retry_after = inside.and_then(|inside| inside.retry_after);
         let headers = response.headers_mut();
-        if let Some(limited) = limited {
-            write_fields(&limited, headers);
+        if let Some(wait) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+        }
+        match (limited, left) {
+            (Some(limited), _) => write_limited(&limited, headers),
+            (None, Some(left)) => write_left(left, headers),
+            (None, None) => {}
         }
         if self.peer.is_some_and(|peer| peer.way == Way::Https) {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);

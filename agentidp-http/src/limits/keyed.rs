@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock, Reference as _};
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::state::InMemoryState;
 use governor::{Quota, RateLimiter};
 
@@ -17,7 +17,7 @@ const SHARDS: usize = 16;
 const WINDOW: Duration = Duration::from_secs(60);
 
 type Limiter<C> =
-    RateLimiter<governor::state::NotKeyed, InMemoryState, C, NoOpMiddleware<<C as Clock>::Instant>>;
+    RateLimiter<governor::state::NotKeyed, InMemoryState, C, StateInformationMiddleware>;
 
 /// The limits of many keys.
 ///
@@ -51,30 +51,35 @@ impl<K: Hash + Eq + Clone, C: Clock + Clone> Keyed<K, C> {
         Keyed { shards, per_shard_max, hasher: RandomState::new(), clock }
     }
 
-    /// One more of `key`, which may have so many in a minute.
+    /// One more of `key`, which may have so many in a minute; how many more may come now.
     ///
     /// # Errors
     /// How long it has to wait.
-    pub(super) fn check(&self, key: &K, per_minute_max: NonZeroU32) -> Result<(), Duration> {
+    pub(super) fn check(&self, key: &K, per_minute_max: NonZeroU32) -> Result<u32, Duration> {
         let now = self.clock.now();
         let number = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
-        let Some(shard) = self.shards.get(number) else { return Ok(()) };
+        let Some(shard) = self.shards.get(number) else { return Ok(per_minute_max.get()) };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = shard.get_mut(key)
             && entry.per_minute_max == per_minute_max
         {
             entry.used_at = now;
-            return entry.limiter.check().map_err(|until| until.wait_time_from(now));
+            return check(&entry.limiter, now);
         }
         if shard.len() >= self.per_shard_max {
             make_room(&mut shard, now, self.per_shard_max);
         }
         let quota = Quota::per_minute(per_minute_max);
-        let limiter = RateLimiter::direct_with_clock(quota, self.clock.clone());
-        let checked = limiter.check().map_err(|until| until.wait_time_from(now));
+        let limiter = RateLimiter::direct_with_clock(quota, self.clock.clone()).with_middleware();
+        let checked = check(&limiter, now);
         shard.insert(key.clone(), Entry { per_minute_max, limiter, used_at: now });
         checked
     }
+}
+
+fn check<C: Clock>(limiter: &Limiter<C>, now: C::Instant) -> Result<u32, Duration> {
+    let checked = limiter.check().map(|state| state.remaining_burst_capacity());
+    checked.map_err(|until| until.wait_time_from(now))
 }
 
 fn make_room<K: Hash + Eq, C: Clock>(
@@ -106,16 +111,16 @@ mod tests {
     fn a_key_has_its_limit_and_leaves_that_of_others_alone() {
         let clock = FakeRelativeClock::default();
         let keyed = Keyed::with_clock(100, clock.clone());
-        for _ in 0..6 {
-            assert_eq!(keyed.check(&1, many(6)), Ok(()));
+        for left in (0..6).rev() {
+            assert_eq!(keyed.check(&1, many(6)), Ok(left));
         }
         assert_eq!(keyed.check(&1, many(6)), Err(Duration::from_secs(10)));
-        assert_eq!(keyed.check(&2, many(6)), Ok(()));
+        assert_eq!(keyed.check(&2, many(6)), Ok(5));
         clock.advance(Duration::from_secs(10));
-        assert_eq!(keyed.check(&1, many(6)), Ok(()));
+        assert_eq!(keyed.check(&1, many(6)), Ok(0));
         assert_eq!(keyed.check(&1, many(6)), Err(Duration::from_secs(10)));
         // Another limit counts at once.
-        assert_eq!(keyed.check(&1, many(7)), Ok(()));
+        assert_eq!(keyed.check(&1, many(7)), Ok(6));
     }
 
     #[test]
@@ -123,17 +128,18 @@ mod tests {
         let clock = FakeRelativeClock::default();
         let keyed = Keyed::with_clock(160, clock.clone());
         for key in 0..10_000 {
-            assert_eq!(keyed.check(&key, many(1)), Ok(()));
+            assert_eq!(keyed.check(&key, many(1)), Ok(0));
             assert!(count(&keyed) <= 160);
         }
         let keyed = Keyed::with_clock(1600, clock.clone());
-        for key in 0..800 {
+        // By chance a part has more keys than its share: 100 would be full, and these are 75 and 50.
+        for key in 0..1_200 {
             keyed.check(&key, many(1)).unwrap();
         }
         clock.advance(Duration::from_secs(59));
         keyed.check(&9_999, many(1)).unwrap();
         clock.advance(Duration::from_secs(1));
-        for key in 1_000..2_400 {
+        for key in 2_000..2_800 {
             keyed.check(&key, many(1)).unwrap();
         }
         // It was used within the minute, and what made room for others is older.

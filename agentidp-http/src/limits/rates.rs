@@ -10,6 +10,7 @@ use agentidp_core::{OrgId, RateLimited, RateScope};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::keyed::Keyed;
+use super::left::{self, Left};
 use super::{LimitOptions, home_of};
 
 /// Most addresses that are counted at once.
@@ -52,7 +53,8 @@ impl Rates {
     pub(crate) fn check_address(&self, address: IpAddr) -> Result<(), RateLimited> {
         let Some(limit) = self.0.per_address else { return Ok(()) };
         let checked = self.0.addresses.check(&home_of(address), limit);
-        checked.map_err(|wait| self.refuse(RateScope::Address, limit, wait))
+        checked.map_err(|wait| self.refuse(RateScope::Address, limit, wait))?;
+        Ok(())
     }
 
     /// One more request of an organization, which has proven to be its own. First its own limit: what
@@ -69,11 +71,14 @@ impl Rates {
         if let Ok(limit) = u32::try_from(per_minute_max.max(1)) {
             let limit = NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
             let checked = self.0.organizations.check(organization, limit);
-            checked.map_err(|wait| self.refuse(RateScope::Organization, limit, wait))?;
+            let requests =
+                checked.map_err(|wait| self.refuse(RateScope::Organization, limit, wait))?;
+            left::note(Left { per_minute_max: limit.get(), requests });
         }
         let Some(limit) = self.0.in_all else { return Ok(()) };
         let checked = self.0.all.check(&(), limit);
-        checked.map_err(|wait| self.refuse(RateScope::Instance, limit, wait))
+        checked.map_err(|wait| self.refuse(RateScope::Instance, limit, wait))?;
+        Ok(())
     }
 
     /// How many requests each scope has refused.
@@ -99,18 +104,24 @@ impl Rates {
 
 /// Tells whoever was refused when to come again: `Retry-After` (RFC 9110 section 10.2.3), and the
 /// fields of draft-ietf-httpapi-ratelimit-headers-10, whose windows are in seconds.
-pub(crate) fn write_fields(limited: &RateLimited, headers: &mut HeaderMap) {
+pub(crate) fn write_limited(limited: &RateLimited, headers: &mut HeaderMap) {
     let seconds = limited.retry_after_seconds();
     headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     let name = limited.scope.as_str();
-    let limit = limited.per_minute_max;
-    let fields = [
-        (RATE_LIMIT_POLICY, format!("\"{name}\";q={limit};w=60")),
-        (RATE_LIMIT, format!("\"{name}\";r=0;t={seconds}")),
-    ];
-    for (field, value) in fields {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(field, value);
-        }
+    write(RATE_LIMIT_POLICY, format!("\"{name}\";q={};w=60", limited.per_minute_max), headers);
+    write(RATE_LIMIT, format!("\"{name}\";r=0;t={seconds}"), headers);
+}
+
+/// Tells an organization what is left of its limit. The draft lets `t` be left out: what was used comes
+/// back bit by bit, and at no moment all at once.
+pub(crate) fn write_left(left: Left, headers: &mut HeaderMap) {
+    let name = RateScope::Organization.as_str();
+    write(RATE_LIMIT_POLICY, format!("\"{name}\";q={};w=60", left.per_minute_max), headers);
+    write(RATE_LIMIT, format!("\"{name}\";r={}", left.requests), headers);
+}
+
+fn write(field: HeaderName, value: String, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(field, value);
     }
 }

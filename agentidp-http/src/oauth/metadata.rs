@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::answer::{Document, Problem};
 use crate::app::App;
 
-use super::offer::{AUTH_METHODS, CLAIMS, Endpoint, FOREIGN_ALGS, GrantType};
+use super::offer::{AUTH_METHODS, CLAIMS, Endpoint, FOREIGN_ALGS, GrantType, RESPONSE_TYPES};
 
 const JSON: &str = "application/json";
 /// The scope that asks for an ID token.
@@ -104,6 +104,7 @@ pub(crate) async fn protected_resource(State(app): State<App>, headers: HeaderMa
 #[derive(Serialize)]
 struct AuthorizationServer<'a> {
     issuer: &'a str,
+    authorization_endpoint: String,
     token_endpoint: String,
     introspection_endpoint: String,
     revocation_endpoint: String,
@@ -134,13 +135,14 @@ impl<'a> AuthorizationServer<'a> {
         let url = |endpoint: Endpoint| format!("{issuer}{}", endpoint.path());
         AuthorizationServer {
             issuer,
+            authorization_endpoint: url(Endpoint::Authorization),
             token_endpoint: url(Endpoint::Token),
             introspection_endpoint: url(Endpoint::Introspection),
             revocation_endpoint: url(Endpoint::Revocation),
             userinfo_endpoint: url(Endpoint::AgentInfo),
             jwks_uri: url(Endpoint::Jwks),
             grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str()).collect(),
-            response_types_supported: [],
+            response_types_supported: RESPONSE_TYPES,
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: id_token_algs,
             scopes_supported: [OPENID],

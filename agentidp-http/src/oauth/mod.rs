@@ -1,6 +1,7 @@
 //! OAuth 2.0 and OpenID Connect: tokens, questions about them, keys and metadata.
 
 mod agent_info;
+mod authorize;
 mod introspect;
 mod jwks;
 mod metadata;

@@ -5,6 +5,8 @@ use agentidp_core::Alg;
 /// Where something of the protocols is answered, under the issuer's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
+    /// Requests for consent, of which there are none (RFC 6749 section 3.1).
+    Authorization,
     /// Tokens (RFC 6749 section 3.2).
     Token,
     /// Questions about tokens (RFC 7662).
@@ -21,6 +23,7 @@ impl Endpoint {
     /// The path, under that of the issuer.
     pub(crate) const fn path(self) -> &'static str {
         match self {
+            Endpoint::Authorization => "/oauth2/authorize",
             Endpoint::Token => "/oauth2/token",
             Endpoint::Introspection => "/oauth2/introspect",
             Endpoint::Revocation => "/oauth2/revoke",
@@ -56,6 +59,9 @@ impl GrantType {
         GrantType::ALL.iter().copied().find(|grant| grant.as_str() == name)
     }
 }
+
+/// What an authorization request may ask for: nothing.
+pub(crate) const RESPONSE_TYPES: [&str; 0] = [];
 
 /// How clients prove themselves at the token, introspection and revocation endpoints (OpenID Connect
 /// Core section 9).

@@ -9,11 +9,15 @@ use crate::app::App;
 use crate::request::FORM_BYTES_MAX;
 
 use super::offer::Endpoint;
-use super::{agent_info, introspect, jwks, metadata, revoke, token};
+use super::{agent_info, authorize, introspect, jwks, metadata, revoke, token};
 
 /// The routes under the issuer's path.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
+        .route(
+            Endpoint::Authorization.path(),
+            form(get(authorize::by_query).post(authorize::by_form)),
+        )
         .route(Endpoint::Token.path(), form(post(token::issue)))
         .route(Endpoint::Introspection.path(), form(post(introspect::answer)))
         .route(Endpoint::Revocation.path(), form(post(revoke::end)))

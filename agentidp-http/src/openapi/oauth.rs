@@ -8,6 +8,7 @@ use super::place::put;
 /// The paths, by their names.
 pub(super) fn paths() -> Map<String, Value> {
     [
+        ("/oauth2/authorize", json!({ "get": authorize_by_query(), "post": authorize_by_form() })),
         ("/oauth2/token", json!({ "post": token() })),
         ("/oauth2/introspect", json!({ "post": introspect() })),
         ("/oauth2/revoke", json!({ "post": revoke() })),
@@ -86,6 +87,48 @@ pub(super) fn schemas() -> Map<String, Value> {
     .collect()
 }
 
+fn authorize_by_query() -> Value {
+    let mut operation = authorize("authorize");
+    put(
+        &mut operation,
+        &["parameters"],
+        json!([{ "name": "response_type", "in": "query", "required": true,
+            "description": "There is none.", "schema": { "type": "string", "minLength": 1 } }]),
+    );
+    operation
+}
+
+fn authorize_by_form() -> Value {
+    let mut operation = authorize("authorizeByForm");
+    let response_type =
+        json!({ "type": "string", "minLength": 1, "description": "There is none." });
+    let form = json!({
+        "type": "object", "required": ["response_type"], "properties": { "response_type": response_type },
+    });
+    put(
+        &mut operation,
+        &["requestBody"],
+        json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": form } } }),
+    );
+    put(&mut operation, &["responses", "413"], refused("The form is too long."));
+    operation
+}
+
+/// What every authorization request is answered.
+fn authorize(id: &str) -> Value {
+    json!({
+        "operationId": id,
+        "summary": "Refuse an authorization request (RFC 6749 section 3.1): there is no response type",
+        "tags": ["oauth"],
+        "security": [],
+        "responses": {
+            "400": refused("`unsupported_response_type`. It never redirects."),
+            "429": refused("There were too many requests."),
+            "503": refused("There is no room at the moment."),
+        },
+    })
+}
+
 fn token() -> Value {
     let form = json!({
         "grant_type": { "type": "string", "minLength": 1, "description": "How the token is had.", "example": "client_credentials" },
@@ -141,7 +184,6 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
     for (name, description) in proof {
         put(&mut form, &[name], json!({ "type": "string", "description": description }));
     }
-    let refused = |description: &str| answered("OAuthError", "application/json", description);
     json!({
         "operationId": id,
         "summary": summary,
@@ -158,6 +200,10 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
             "503": refused("There is no room at the moment."),
         },
     })
+}
+
+fn refused(description: &str) -> Value {
+    answered("OAuthError", "application/json", description)
 }
 
 fn agent_info(id: &str) -> Value {

@@ -67,7 +67,7 @@ impl FormError {
     /// What is wrong, for who sent it.
     pub fn meaning(self) -> &'static str {
         match self {
-            FormError::Malformed => "the body is not a form in UTF-8",
+            FormError::Malformed => "the parameters are not those of a form in UTF-8",
             FormError::Repeated => "a parameter is repeated",
             FormError::TooMany => "there are too many parameters",
         }

@@ -50,6 +50,11 @@ impl Post {
         Post { body: body.into(), ..self }
     }
 
+    /// The parameters, as they stand.
+    pub(crate) fn text(&self) -> &str {
+        &self.body
+    }
+
     /// Adds a field.
     pub(crate) fn field(mut self, name: &'static str, value: impl Into<String>) -> Post {
         self.fields.push((name, value.into()));

@@ -11,6 +11,8 @@ mod api_audit;
 #[cfg(test)]
 mod api_credentials;
 #[cfg(test)]
+mod api_dpop;
+#[cfg(test)]
 mod api_members;
 #[cfg(test)]
 mod api_once;
@@ -29,6 +31,8 @@ mod oauth_agent_info;
 #[cfg(test)]
 mod oauth_assertions;
 #[cfg(test)]
+mod oauth_authorize;
+#[cfg(test)]
 mod oauth_clients;
 #[cfg(test)]
 mod oauth_dpop;
@@ -46,5 +50,7 @@ mod openapi;
 mod pen;
 #[cfg(test)]
 mod problems;
+#[cfg(test)]
+mod rate_limits;
 #[cfg(test)]
 mod served;

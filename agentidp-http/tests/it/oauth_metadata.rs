@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use agentidp_core::base::limits;
 use agentidp_core::{AgentChanges, Alg, Config, Idp, KekSource, KeyRotation};
 use agentidp_http::App;
 use agentidp_testkit::{ISSUER, Tenant};
@@ -48,10 +49,8 @@ async fn both_protocols_have_the_same_document() {
     // Absence would claim each of these (OpenID Connect Discovery section 3; RFC 8414 section 2).
     assert_eq!(metadata["request_uri_parameter_supported"], false);
     assert!(!texts(&metadata["grant_types_supported"]).is_empty());
-    // There is no authorization endpoint, and nothing that would belong to one.
-    for absent in
-        ["authorization_endpoint", "code_challenge_methods_supported", "registration_endpoint"]
-    {
+    // There is no response type, and nothing that would belong to one.
+    for absent in ["code_challenge_methods_supported", "registration_endpoint"] {
         assert_eq!(metadata.get(absent), None);
     }
     let secretless = metadata.to_string();
@@ -378,9 +377,16 @@ async fn try_out_the_rest(served: &Served, client: &Client<'_>, promises: &mut P
         let answer = token().with("resource", resource).by(client.tenant).to(served).await;
         assert_eq!(answer.status, 200);
     }
-    for stated in
-        ["response_types_supported", "subject_types_supported", "request_uri_parameter_supported"]
-    {
+    let authorization = promises.path("authorization_endpoint");
+    // Of those that are registered, and one that nobody will; none is among those promised.
+    let supported = promises.try_out("response_types_supported");
+    for response_type in ["code", "token", "id_token", "none", "code id_token", "x"] {
+        assert!(!texts(&supported).contains(&response_type));
+        let answer = post(&authorization).with("response_type", response_type).to(served).await;
+        let error = answer.json()["error"].clone();
+        assert_eq!((answer.status.as_u16(), error), (400, "unsupported_response_type".into()));
+    }
+    for stated in ["subject_types_supported", "request_uri_parameter_supported"] {
         promises.try_out(stated);
     }
 }
@@ -396,6 +402,30 @@ async fn an_algorithm_is_advertised_once_there_is_a_key_for_it() {
     let algs = after.json()["id_token_signing_alg_values_supported"].clone();
     assert_eq!(texts(&algs), ["ES256", "EdDSA", "RS256"]);
     assert_ne!(after.header("etag"), before.header("etag"));
+    served.test.finish();
+}
+
+#[tokio::test]
+async fn an_algorithm_that_another_process_made_a_key_for_is_advertised_within_seconds() {
+    let served = Served::new();
+    let before = served.get(OIDC).await;
+    let other = served.test.reopen();
+    other.rotate_key(KeyRotation::tokens(Alg::Rs256)).expect("a key");
+    served.test.clock.step(limits::KEYS_STALE_MAX);
+    for path in [OIDC, OAUTH] {
+        let request = Request::get(path).header("if-none-match", before.header("etag"));
+        let after = served.send(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(after.status, 200, "{path}: what the client holds is not it any more");
+        let algs = after.json()["id_token_signing_alg_values_supported"].clone();
+        assert_eq!(texts(&algs), ["ES256", "EdDSA", "RS256"]);
+        assert_ne!(after.header("etag"), before.header("etag"));
+        assert_eq!(after.header("cache-control"), "public, max-age=600");
+    }
+    let key = other.keys().expect("keys").into_iter().find(|key| key.alg == Alg::Rs256);
+    other.revoke_key(&key.expect("the key").kid).expect("a revoked key");
+    served.test.clock.step(limits::KEYS_STALE_MAX);
+    let again = served.get(OIDC).await;
+    assert_eq!((&again.body, again.header("etag")), (&before.body, before.header("etag")));
     served.test.finish();
 }
 

@@ -117,6 +117,26 @@ test('each endpoint that is named is on the issuer and is there', async () => {
   }
 });
 
+test('a request for consent is refused where it is made, and sends nobody anywhere', async () => {
+  // RFC 6749 section 4.1.2.1: the user agent MUST NOT be redirected to an address that is not registered.
+  const { authorization_endpoint, response_types_supported } = await metadata();
+  assert.deepEqual(response_types_supported, []);
+  const asked = new URLSearchParams({
+    response_type: 'code',
+    client_id: 'anybody',
+    redirect_uri: 'https://client.example/callback',
+    state: 'x',
+  });
+  for (const answer of [
+    await fetch(`${authorization_endpoint}?${asked}`, { redirect: 'manual' }),
+    await fetch(authorization_endpoint, { method: 'POST', body: asked, redirect: 'manual' }),
+  ]) {
+    assert.equal(answer.status, 400);
+    assert.equal(answer.headers.get('location'), null);
+    assert.equal((await answer.json()).error, 'unsupported_response_type');
+  }
+});
+
 test('the issuer does not come from Host or forwarded headers', async () => {
   const url = new URL(`${issuer}/.well-known/openid-configuration`);
   for (const headers of [

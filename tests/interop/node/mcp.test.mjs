@@ -74,15 +74,6 @@ async function mcpServer() {
   return made;
 }
 
-/** Gives the SDK's schema the authorization_endpoint that it demands of every server. RFC 8414 section 2
- * has it left out where no grant uses one, and ours has no such grant. */
-async function fetchFn(url, init) {
-  const response = await fetch(url, init);
-  if (!response.ok || !String(url).includes('/.well-known/oauth-authorization-server')) return response;
-  const document = await response.json();
-  return Response.json({ authorization_endpoint: `${issuer}/authorize`, ...document });
-}
-
 const secretProvider = () =>
   new ClientCredentialsProvider({
     clientId: clients.mcp_secret.clientId,
@@ -110,11 +101,12 @@ test('the documents are where clients look for those of an issuer without a path
   }
 });
 
-test('no code challenge methods are promised where there is no authorization endpoint', async () => {
+test('no code challenge methods are promised where there is no response type', async () => {
   // "If code_challenge_methods_supported is absent, the authorization server does not support PKCE and MCP
   // clients MUST refuse to proceed": right for us, since nothing here asks a person.
   const document = await metadata();
-  assert.equal('code_challenge_methods_supported' in document, 'authorization_endpoint' in document);
+  assert.deepEqual(document.response_types_supported, []);
+  assert.ok(!('code_challenge_methods_supported' in document));
   assert.ok(!document.grant_types_supported.includes('authorization_code'));
 });
 
@@ -176,7 +168,7 @@ for (const [what, provider, name] of [
   test(`the SDK finds us through an MCP server, and gets a token for it, by ${what}`, async () => {
     // "MCP clients MUST implement Resource Indicators": the token is for the MCP server and nobody else.
     const made = provider();
-    assert.equal(await auth(made, { serverUrl, fetchFn }), 'AUTHORIZED');
+    assert.equal(await auth(made, { serverUrl }), 'AUTHORIZED');
     const { payload } = await verify(await metadata(), made.tokens().access_token, serverUrl);
     assert.equal(payload.sub, clients[name].clientId);
     assert.equal(payload.aud, serverUrl);
@@ -188,7 +180,6 @@ test('an MCP client connects and lists tools by a token of ours', async () => {
   const client = new Client({ name: 'interop', version: '1' });
   const transport = new StreamableHTTPClientTransport(new URL(serverUrl), {
     authProvider: secretProvider(),
-    fetch: fetchFn,
   });
   seen.tokens = [];
   await client.connect(transport);

@@ -10,8 +10,8 @@ from authlib.oidc.discovery import get_well_known_url as oidc_url
 def for_authlib(document):
     """The document as authlib can read it: it takes an empty list of response types for none at all.
 
-    RFC 8414 section 2 requires the member, and there is no response type to list without an authorization
-    endpoint.
+    RFC 8414 section 2 requires the member, and its value is a list: of nothing, where there is no response
+    type. Only `validate()` asks whether the list is empty, where it means whether it is there.
     """
     assert isinstance(document["response_types_supported"], list)
     return {**document, "response_types_supported": document["response_types_supported"] or ["none"]}

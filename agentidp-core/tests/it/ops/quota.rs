@@ -143,7 +143,8 @@ fn a_month_begins_anew(engine: Engine) {
     assert_eq!(acme.issued(&test), 0);
     assert_eq!(acme.exhaust(&test.idp), 20);
     let full = test.idp.token(&acme.request()).unwrap_err();
-    let TokenError::QuotaExceeded { limit, month } = full else { panic!("{full:?}") };
+    let TokenError::QuotaExceeded { limit, month, retry_after } = full else { panic!("{full:?}") };
+    assert_eq!(retry_after.as_secs(), 31 * 24 * 60 * 60);
     assert_eq!((limit, month.to_string().as_str()), (20, "2026-12"));
     assert_eq!(month.end().to_string(), "2027-01-01T00:00:00Z");
     assert_eq!((full.code(), full.code().http_status()), (ErrorCode::QuotaExceeded, 429));
