@@ -108,10 +108,10 @@ class Server:
         return statistics.median(sample[what] for sample in self.samples)
 
 
-def make_clients(work):
+def make_clients(work, count):
     """The same ids and secrets for both sides."""
     clients = [
-        {"clientId": str(uuid.uuid4()), "secret": secrets.token_urlsafe(32)} for _ in range(CLIENTS)
+        {"clientId": str(uuid.uuid4()), "secret": secrets.token_urlsafe(32)} for _ in range(count)
     ]
     (work / "clients.json").write_text(json.dumps(clients), encoding="utf-8")
     basic = [base64.b64encode(f"{c['clientId']}:{c['secret']}".encode()).decode() for c in clients]
@@ -184,7 +184,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         home = work / "home"
-        clients, headers = make_clients(work)
+        clients, headers = make_clients(work, CLIENTS)
         ours, theirs = free_port(), free_port()
         begun = time.perf_counter()
         make_home(binary, home, ours, clients)

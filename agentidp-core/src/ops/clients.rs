@@ -6,9 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
-use crate::model::{
-    AgentKeyState, Client, ClientCredential, ClientKey, Custody, OrgStatus, ProvenBy,
-};
+use crate::model::{Client, ClientCredential, ClientKey, OrgStatus, ProvenBy};
 use crate::store::instance::PublicIdKind;
 use crate::store::{Scope, StoreError, Tx, agent_keys, agents, audit, credentials, orgs, tokens};
 
@@ -119,9 +117,7 @@ fn read_rows(
 /// registered with. Those that are held for it here prove nothing about it.
 fn live_keys(tx: &mut dyn Tx, id: &AgentId, now: Timestamp) -> Result<Vec<ClientKey>, StoreError> {
     let mut keys = credentials::live_keys(tx, id, now)?;
-    let registered = agent_keys::published(tx, id, now)?.into_iter();
-    let held = registered.filter(|key| key.custody == Custody::HeldByAgent);
-    for key in held.filter(|key| key.state == AgentKeyState::Current) {
+    for key in agent_keys::proving(tx, id, now)? {
         if keys.iter().all(|known| known.kid != key.kid) {
             keys.push(ClientKey {
                 proven_by: ProvenBy::AgentKey(key.kid.clone()),

@@ -49,6 +49,23 @@ pub(crate) fn published(
     tx.tenant_rows(PUBLISHED, &params, read)
 }
 
+const PROVING: &str = "SELECT organization_id, agent_id, kid, custody, state, public_jwk,
+        created_at, expires_at
+    FROM agent_keys
+    WHERE organization_id = ?1 AND agent_id = ?2 AND state = 'current'
+        AND custody = 'held_by_agent' AND (expires_at IS NULL OR expires_at > ?3)
+    ORDER BY created_at, kid";
+
+/// The keys that the agent itself holds and was registered with, by which it may prove itself.
+pub(crate) fn proving(
+    tx: &mut dyn Tx,
+    agent: &AgentId,
+    now: Timestamp,
+) -> Result<Vec<AgentKey>, StoreError> {
+    let params = [Value::Text(agent.as_str()), Value::Int(now.as_micros())];
+    tx.tenant_rows(PROVING, &params, read)
+}
+
 fn read(row: &dyn Row) -> Result<AgentKey, StoreError> {
     Ok(AgentKey {
         agent_id: row.parsed(1, |text| AgentId::parse(text).ok())?,
