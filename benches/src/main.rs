@@ -16,6 +16,8 @@ mod scale;
 mod signer;
 mod timing;
 
+use std::path::Path;
+
 use agentidp_core::Alg;
 use issuance::Bed;
 use timing::{Sample, per_second};
@@ -52,44 +54,21 @@ fn main() {
         if !picked(alg.as_str(), &algs) {
             continue;
         }
-        let callers = || CALLERS.into_iter().filter(|count| picked(&count.to_string(), &counts));
+        let callers = CALLERS.into_iter().filter(|count| picked(&count.to_string(), &counts));
+        let callers: Vec<usize> = callers.collect();
         let sign = limits::sign(alg, seconds);
         let verify = limits::verify(alg, seconds);
         let limit = cores as f64 / (1.0 / sign + 1.0 / grouped);
         println!(
             "## {alg}: raw sign {sign:.0}, raw verify {verify:.0}, limit of issuance {limit:.0}\n"
         );
-        println!(
-            "| SQLite FULL | tokens/s | of the limit | p50 ms | p99 ms | CPU us |\n|---|---|---|---|---|---|"
-        );
-        for callers in callers() {
-            let bed = Bed::sqlite(home.path(), alg);
-            let sample = bed.issue(callers, seconds);
-            let of = if callers == 1 { sample.rate / lone } else { sample.rate / limit };
-            let of_what = if callers == 1 { " (of the lone-commit rate)" } else { "" };
-            row(&format!("{callers} callers"), &sample, &format!("{:.0} %{of_what}", of * 100.0));
-        }
-        for callers in callers().filter(|callers| *callers > 1) {
-            let sample = Bed::sqlite(home.path(), alg).issue_asynchronously(callers, seconds);
-            row(
-                &format!("{callers} tasks"),
-                &sample,
-                &format!("{:.0} %", 100.0 * sample.rate / limit),
-            );
-        }
-        if callers().count() == CALLERS.len() {
-            let ours = Bed::sqlite(home.path(), alg).verify(seconds);
-            println!(
-                "| verification, 1 thread | {ours:.0} | {:.0} % of raw | | | |\n",
-                100.0 * ours / verify
-            );
-        }
+        on_sqlite(home.path(), alg, &callers, seconds, &Bounds { lone, limit, verify });
         #[cfg(feature = "postgres")]
         if let Ok(url) = std::env::var("AGENTIDP_BENCH_POSTGRES_URL") {
             println!(
                 "| PostgreSQL | tokens/s | of raw | p50 ms | p99 ms | CPU us |\n|---|---|---|---|---|---|"
             );
-            for callers in callers() {
+            for callers in callers {
                 let raw = postgres::raw(&url, callers, seconds);
                 let sample = Bed::postgres(&url, alg).issue(callers, seconds);
                 let of = format!("{:.0} % of {raw:.0}", 100.0 * sample.rate / raw);
@@ -99,6 +78,37 @@ fn main() {
         }
     }
     println!("peak memory {} MB", timing::peak_memory_megabytes());
+}
+
+/// What the machine can do at most: commits of one issuance, issuances, verifications.
+struct Bounds {
+    lone: f64,
+    limit: f64,
+    verify: f64,
+}
+
+/// Issuance for threads that wait and for tasks of an asynchronous host, and verification.
+fn on_sqlite(home: &Path, alg: Alg, callers: &[usize], seconds: f64, bounds: &Bounds) {
+    println!(
+        "| SQLite FULL | tokens/s | of the limit | p50 ms | p99 ms | CPU us |\n|---|---|---|---|---|---|"
+    );
+    for &callers in callers {
+        let sample = Bed::sqlite(home, alg).issue(callers, seconds);
+        let of = if callers == 1 { bounds.lone } else { bounds.limit };
+        let of_what = if callers == 1 { " (of the lone-commit rate)" } else { "" };
+        let of = format!("{:.0} %{of_what}", 100.0 * sample.rate / of);
+        row(&format!("{callers} callers"), &sample, &of);
+    }
+    for &callers in callers.iter().filter(|callers| **callers > 1) {
+        let sample = Bed::sqlite(home, alg).issue_asynchronously(callers, seconds);
+        let of = format!("{:.0} %", 100.0 * sample.rate / bounds.limit);
+        row(&format!("{callers} tasks"), &sample, &of);
+    }
+    if callers.len() == CALLERS.len() {
+        let ours = Bed::sqlite(home, alg).verify(seconds);
+        let of = 100.0 * ours / bounds.verify;
+        println!("| verification, 1 thread | {ours:.0} | {of:.0} % of raw | | | |\n");
+    }
 }
 
 fn row(name: &str, sample: &Sample, of: &str) {
