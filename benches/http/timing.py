@@ -8,6 +8,7 @@ answers of each kind. `BENCH_SAMPLES` sets how many.
 """
 
 import base64
+import itertools
 import random
 import secrets
 import socket
@@ -32,14 +33,8 @@ class Asker:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def seconds(self, client_id, secret):
+    def seconds(self, request):
         """How long the refusal takes."""
-        basic = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
-        body = "grant_type=client_credentials"
-        request = (
-            f"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
-            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
         begun = time.perf_counter_ns()
         self.socket.sendall(request)
         answer = self.socket.recv(65536)
@@ -47,6 +42,15 @@ class Asker:
         if not answer.startswith(b"HTTP/1.1 401 ") or b'"invalid_client"' not in answer:
             sys.exit(f"another answer than a refusal: {answer[:200]!r}")
         return taken / 1e9
+
+
+def request_of(client_id):
+    basic = base64.b64encode(f"{client_id}:{secrets.token_urlsafe(32)}".encode()).decode()
+    body = "grant_type=client_credentials"
+    return (
+        f"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
 
 
 def median_between(samples):
@@ -67,18 +71,16 @@ def main():
         server.start()
         try:
             asker = Asker(port)
-            known = [client["clientId"] for client in clients]
-            kinds = {
-                "no such client": lambda: str(uuid.uuid4()),
-                "wrong secret": lambda: random.choice(known),
-            }
-            order = [kind for kind in kinds for _ in range(SAMPLES)]
-            random.shuffle(order)
-            for kind in order[:2_000]:
-                asker.seconds(kinds[kind](), secrets.token_urlsafe(32))
-            taken = {kind: [] for kind in kinds}
-            for kind in order:
-                taken[kind].append(asker.seconds(kinds[kind](), secrets.token_urlsafe(32)))
+            # Made before, for the server's timer is in step with the answer before.
+            asked = [("no such client", request_of(uuid.uuid4())) for _ in range(SAMPLES)]
+            known = itertools.cycle(client["clientId"] for client in clients)
+            asked += [("wrong secret", request_of(next(known))) for _ in range(SAMPLES)]
+            random.shuffle(asked)
+            for _, request in asked[:2_000]:
+                asker.seconds(request)
+            taken = {}
+            for kind, request in asked:
+                taken.setdefault(kind, []).append(asker.seconds(request))
         finally:
             server.stop()
     report(taken)

@@ -30,12 +30,9 @@ pub(crate) fn issue(
 ) -> Result<TokenResponse, TokenError> {
     let presented = Presented::read(&request.auth);
     let id = presented.client();
-    let cached = id.as_ref().and_then(|id| context.clients.cached(id));
-    let mut fresh = cached.is_none();
-    let mut client = match cached {
-        Some(client) => Some(client),
-        None => clients::read(context, id.as_ref())?,
-    };
+    // Who is not there is decided on as often as a client with a wrong secret.
+    let mut client = id.as_ref().and_then(|id| context.clients.cached(id));
+    let mut fresh = false;
     for _ in 0..ATTEMPTS_MAX {
         let now = context.now();
         let decided = decided(context, client.as_deref(), &presented, request, now)?;
@@ -189,9 +186,9 @@ pub(crate) fn submit(
     }
     let presented = Presented::read(&request.auth);
     let cached = presented.secret_of().and_then(|id| context.clients.cached(&id));
-    let Some(client) = cached else { return Begun::NotAtHand };
     let now = context.now();
-    let decided = decided(context, Some(&client), &presented, request, now);
+    let decided = decided(context, cached.as_deref(), &presented, request, now);
+    let Some(client) = cached else { return Begun::NotAtHand };
     let signing = keys::at_hand(context, client.token_alg.unwrap_or(context.token_alg), now);
     let (Ok(Ok(decided)), Some(signing)) = (decided, signing) else { return Begun::NotAtHand };
     if let Err(limited) = context.count(&client.organization_id, client.terms.per_minute_max) {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use agentidp_core::ErrorCode;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
@@ -18,10 +17,6 @@ use crate::serve::{Peer, Way};
 
 /// For how long browsers keep to https (RFC 6797): a year.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
-
-/// No sooner than that after it came is a client refused that did not prove itself: how long the work
-/// took depends on whether there is such a client, and what it has.
-const REFUSED_AFTER: Duration = Duration::from_millis(2);
 
 /// What is known of a request before its handler.
 struct Asked {
@@ -53,9 +48,6 @@ pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next)
             Fault::TooLarge => Refusal::TooLarge,
             Fault::TooSlow => Refusal::TooSlow,
         });
-    }
-    if let Some(time) = asked.not_before(&response) {
-        tokio::time::sleep_until(time.into()).await;
     }
     asked.finish(&app, &mut response, left);
     response
@@ -156,14 +148,6 @@ impl Asked {
         // What is left of the body nobody reads.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
-    }
-
-    /// When the answer may leave, where its time could tell a stranger something. A host of one's own may
-    /// have no timers, and answers in its own time.
-    fn not_before(&self, response: &Response) -> Option<Instant> {
-        let code = response.extensions().get::<Inside>().map(|inside| inside.code);
-        let stranger = code == Some(ErrorCode::InvalidClient.as_str());
-        (self.peer.is_some() && stranger).then(|| self.begun + REFUSED_AFTER)
     }
 
     fn finish(&self, app: &App, response: &mut Response, left: Option<Left>) {
