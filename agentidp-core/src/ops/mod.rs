@@ -29,6 +29,7 @@ mod proof;
 pub(crate) mod quota;
 mod refusals;
 pub(crate) mod revocation;
+mod second_chance;
 mod signing;
 pub(crate) mod tick;
 pub(crate) mod tokens;
