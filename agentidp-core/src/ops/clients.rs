@@ -1,8 +1,7 @@
 //! Clients as they were last read. What is decided on a cached client is checked again by the
 //! statement that writes the decision, so the cache may be stale but never wrong.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
@@ -12,37 +11,34 @@ use crate::store::{Scope, StoreError, Tx, agent_keys, agents, audit, credentials
 
 use super::context::Context;
 use super::error::Fault;
+use super::second_chance::SecondChance;
 use super::signing::place;
 
 /// For how long an expired secret is told from a wrong one.
 const EXPIRED_LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-#[derive(Default)]
-pub(super) struct Clients(RwLock<HashMap<AgentId, Arc<Client>>>);
+pub(super) struct Clients(SecondChance<AgentId, Arc<Client>>);
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients(SecondChance::new(limits::CLIENT_CACHE_MAX))
+    }
+}
 
 impl Clients {
     /// The client as it was last read.
     pub(super) fn cached(&self, id: &AgentId) -> Option<Arc<Client>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.0.get(id)
     }
 
     /// Forgets a client that proved stale.
     pub(super) fn forget(&self, id: &AgentId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.0.forget(id);
     }
 
     /// Forgets all clients of an organization.
     pub(super) fn forget_all_of(&self, organization: &OrgId) {
-        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|_, client| client.organization_id != *organization);
-    }
-
-    fn keep(&self, client: &Arc<Client>) {
-        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if clients.len() >= limits::CLIENT_CACHE_MAX {
-            clients.clear();
-        }
-        clients.insert(client.agent_id.clone(), Arc::clone(client));
+        self.0.forget_all(|client| client.organization_id == *organization);
     }
 }
 
@@ -68,7 +64,7 @@ pub(super) fn read(context: &Context, id: Option<&AgentId>) -> Result<Option<Arc
     };
     let client = read(organization, id)?.map(Arc::new);
     if let Some(client) = &client {
-        context.clients.keep(client);
+        context.clients.0.keep(client.agent_id.clone(), Arc::clone(client));
     }
     Ok(client)
 }

@@ -30,6 +30,7 @@ pub(crate) mod quota;
 mod recording;
 mod refusals;
 pub(crate) mod revocation;
+mod second_chance;
 mod signing;
 pub(crate) mod tick;
 pub(crate) mod tokens;
