@@ -1,7 +1,7 @@
 //! Clients as they were last read. What is decided on a cached client is checked again by the
 //! statement that writes the decision, so the cache may be stale but never wrong.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
@@ -17,56 +17,71 @@ use super::signing::place;
 /// For how long an expired secret is told from a wrong one.
 const EXPIRED_LATELY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-pub(super) struct Clients(SecondChance<AgentId, Arc<Client>>);
+pub(super) struct Clients {
+    lately_read: SecondChance<AgentId, Arc<Client>>,
+    read_last: Mutex<Option<(OrgId, AgentId)>>,
+}
 
 impl Default for Clients {
     fn default() -> Clients {
-        Clients(SecondChance::new(limits::CLIENT_CACHE_MAX))
+        let lately_read = SecondChance::new(limits::CLIENT_CACHE_MAX);
+        Clients { lately_read, read_last: Mutex::default() }
     }
 }
 
 impl Clients {
     /// The client as it was last read.
     pub(super) fn cached(&self, id: &AgentId) -> Option<Arc<Client>> {
-        self.0.get(id)
+        self.lately_read.get(id)
     }
 
     /// Forgets a client that proved stale.
     pub(super) fn forget(&self, id: &AgentId) {
-        self.0.forget(id);
+        self.lately_read.forget(id);
     }
 
     /// Forgets all clients of an organization.
     pub(super) fn forget_all_of(&self, organization: &OrgId) {
-        self.0.forget_all(|client| client.organization_id == *organization);
+        self.lately_read.forget_all(|client| client.organization_id == *organization);
+    }
+
+    fn keep(&self, client: &Arc<Client>) {
+        self.lately_read.keep(client.agent_id.clone(), Arc::clone(client));
+        let mut read_last = self.read_last.lock().unwrap_or_else(PoisonError::into_inner);
+        *read_last = Some((client.organization_id.clone(), client.agent_id.clone()));
+    }
+
+    /// The client that was read last, and its organization; nobody before there was any.
+    fn read_last(&self) -> (OrgId, AgentId) {
+        let read_last = self.read_last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        read_last.unwrap_or_else(|| (OrgId::system(), AgentId::nil()))
     }
 }
 
-/// Reads the client of that id, if there is one, and keeps it. For an id that nobody has the rows of
-/// another client are read and forgotten, so that the time taken does not tell: of the one that was
-/// read last, or of nobody before there was any.
+/// Reads the client of that id, if there is one, and keeps it. For an id that nobody has the same is done
+/// with the client that was read last, so that the time taken does not tell.
 pub(super) fn read(context: &Context, id: Option<&AgentId>) -> Result<Option<Arc<Client>>, Fault> {
     let nobody = AgentId::nil();
     let id = id.unwrap_or(&nobody);
-    let organization = context.organization_of(PublicIdKind::Agent, id.as_str())?;
     let now = context.now();
     let read = |organization: OrgId, id: &AgentId| {
         let scope = Scope::Org(organization);
-        context.store.read(&scope, |tx| read_rows(context, tx, id, now))
+        let client = context.store.read(&scope, |tx| read_rows(context, tx, id, now))?;
+        let client = client.map(Arc::new);
+        if let Some(client) = &client {
+            context.clients.keep(client);
+        }
+        Ok(client)
     };
-    let Some(organization) = organization else {
-        let (organization, id) = match context.clients.read_last() {
-            Some(client) => (client.organization_id.clone(), client.agent_id.clone()),
-            None => (OrgId::system(), nobody),
-        };
-        read(organization, &id)?;
-        return Ok(None);
-    };
-    let client = read(organization, id)?.map(Arc::new);
-    if let Some(client) = &client {
-        context.clients.0.keep(client.agent_id.clone(), Arc::clone(client));
+    match context.organization_of(PublicIdKind::Agent, id.as_str())? {
+        Some(organization) => read(organization, id),
+        None => {
+            let (organization, id) = context.clients.read_last();
+            // What is wrong with that one's rows is nothing to whoever asks.
+            let _: Result<_, Fault> = read(organization, &id);
+            Ok(None)
+        }
     }
-    Ok(client)
 }
 
 fn read_rows(
