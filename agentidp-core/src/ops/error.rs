@@ -1,20 +1,20 @@
 //! What the verbs may answer instead of their result, one enum a family.
 
-use std::time::Duration;
-
 use crate::audit::EntryError;
-use crate::base::{EntropyError, IdError, Month};
+use crate::base::{EntropyError, IdError};
 use crate::canon::CanonError;
 use crate::crypto::{Alg, CryptoError, KekError, SealError};
 use crate::error::ErrorCode;
-use crate::import::LineRefused;
-use crate::jose::{JwkError, VerifyError};
-use crate::model::{
-    ChangeRefused, Denied, Invalid, KeyRefusal, MemberStays, OrgStays, RateLimited, Refusal,
-};
+use crate::jose::JwkError;
+use crate::model::{ChangeRefused, Denied, Invalid, KeyRefusal, MemberStays, OrgStays};
 use crate::store::StoreError;
 
-use super::import::ImportReport;
+mod import;
+mod tokens;
+
+pub(super) use import::LineError;
+pub use import::{ImportError, ImportStop};
+pub use tokens::{AccessError, Refused, TokenError};
 
 /// A failure below the verbs: the database, a key, randomness.
 #[derive(Debug, thiserror::Error)]
@@ -285,160 +285,6 @@ pub enum CredentialError {
     Fault(#[from] Fault),
 }
 
-/// A request for a token, or one about a token, was refused or failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenError {
-    /// It was refused. Only what the client may know of the reason is told.
-    #[error("{}", public_reason(.0.code()))]
-    Refused(Refused),
-    /// The organization has issued as many tokens in this calendar month (UTC) as it may.
-    #[error("the organization has issued its {limit} tokens of {month} already")]
-    QuotaExceeded {
-        /// The organization's limit.
-        limit: i64,
-        /// The month; at its [end](Month::end) there are tokens again.
-        month: Month,
-        /// How long that is, in whole seconds.
-        retry_after: Duration,
-    },
-    /// The organization sends more requests than it may.
-    #[error(transparent)]
-    RateLimited(#[from] RateLimited),
-    /// A value breaks a rule.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// No such organization.
-    #[error("there is no such organization")]
-    NotFound,
-    /// The caller may not do this.
-    #[error(transparent)]
-    Denied(Denied),
-    /// A failure below.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
-/// A refusal, whose true reason is in the audit log and in no message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused(ErrorCode);
-
-impl Refused {
-    pub(super) fn new(refusal: Refusal) -> Refused {
-        Refused(refusal.code())
-    }
-
-    /// The row of the error table.
-    pub fn code(self) -> ErrorCode {
-        self.0
-    }
-}
-
-fn public_reason(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::InvalidScope => {
-            "the scope is malformed or not allowed for this client and resource"
-        }
-        ErrorCode::InvalidTarget => "the resource is not one that this client may ask for",
-        ErrorCode::ExchangeRefused => "the token that was handed in is not acceptable",
-        ErrorCode::InvalidDpopProof => "the proof of the key is not valid for this request",
-        ErrorCode::UseDpopNonce => "the proof of the key needs a recent nonce",
-        ErrorCode::InvalidInput => "`may_act` is not the id of an agent",
-        _ => "client authentication failed",
-    }
-}
-
-/// An import stopped. What stands in [`ImportError::report`] is done all the same.
-#[derive(Debug, thiserror::Error)]
-#[error("the import stopped at line {}: {source}", report.lines)]
-pub struct ImportError {
-    pub(super) report: ImportReport,
-    pub(super) source: ImportStop,
-}
-
-/// Why an import stopped.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportStop {
-    /// The lines could not be read.
-    #[error("the lines cannot be read: {0}")]
-    Read(std::io::Error),
-    /// There are more lines than one import may have.
-    #[error("there are more than {0} lines")]
-    TooManyLines(u64),
-    /// No agent at all may be imported, or the database failed.
-    #[error(transparent)]
-    Agent(AgentError),
-}
-
-impl ImportError {
-    /// What was done before.
-    pub fn report(&self) -> &ImportReport {
-        &self.report
-    }
-
-    /// Why it stopped.
-    pub fn reason(&self) -> &ImportStop {
-        &self.source
-    }
-
-    /// The row of the error table.
-    pub fn code(&self) -> ErrorCode {
-        match &self.source {
-            ImportStop::Read(_) | ImportStop::TooManyLines(_) => ErrorCode::InvalidInput,
-            ImportStop::Agent(error) => error.code(),
-        }
-    }
-}
-
-/// Why one line of an import is refused.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LineError {
-    #[error(transparent)]
-    Line(#[from] LineRefused),
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-}
-
-impl LineError {
-    pub(super) fn code(&self) -> ErrorCode {
-        match self {
-            LineError::Line(refused) => refused.code(),
-            LineError::Agent(error) => error.code(),
-        }
-    }
-}
-
-/// The bearer of an access token was not admitted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccessError {
-    /// The token is not valid, or not meant for this issuer.
-    #[error(transparent)]
-    Token(#[from] VerifyError),
-    /// Its agent or its organization is not active, or the token was revoked.
-    #[error("the access token is not active")]
-    NotActive,
-    /// The token lacks this scope.
-    #[error("the access token lacks the scope `{0}`")]
-    ScopeMissing(&'static str),
-    /// The proof of a key that came with the token is not one, or not for this request.
-    #[error("the proof of the key is refused: {0}")]
-    Proof(VerifyError),
-    /// The proof was used before.
-    #[error("the proof of the key was used before")]
-    ProofUsed,
-    /// The proof lacks a recent nonce of ours.
-    #[error("the proof of the key lacks a recent nonce")]
-    NonceMissing,
-    /// The organization of its agent sends more requests than it may.
-    #[error(transparent)]
-    RateLimited(#[from] RateLimited),
-    /// A failure below.
-    #[error(transparent)]
-    Fault(#[from] Fault),
-}
-
 /// A verb on the audit trail was refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -563,35 +409,6 @@ impl SigningKeyError {
             }
             SigningKeyError::Denied(denied) => denied.code(),
             SigningKeyError::Fault(fault) => fault.code(),
-        }
-    }
-}
-
-impl TokenError {
-    /// The row of the error table.
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            TokenError::Refused(refused) => refused.code(),
-            TokenError::QuotaExceeded { .. } => ErrorCode::QuotaExceeded,
-            TokenError::RateLimited(limited) => limited.code(),
-            TokenError::Invalid(invalid) => invalid.code(),
-            TokenError::NotFound => ErrorCode::NotFound,
-            TokenError::Denied(denied) => denied.code(),
-            TokenError::Fault(fault) => fault.code(),
-        }
-    }
-}
-
-impl AccessError {
-    /// The row of the error table.
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            AccessError::Token(_) | AccessError::NotActive => ErrorCode::InvalidToken,
-            AccessError::ScopeMissing(_) => ErrorCode::InsufficientScope,
-            AccessError::Proof(_) | AccessError::ProofUsed => ErrorCode::InvalidDpopProof,
-            AccessError::NonceMissing => ErrorCode::UseDpopNonce,
-            AccessError::RateLimited(limited) => limited.code(),
-            AccessError::Fault(fault) => fault.code(),
         }
     }
 }
