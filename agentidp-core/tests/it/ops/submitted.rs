@@ -139,7 +139,7 @@ fn a_token_that_nobody_waits_for_is_recorded(engine: Engine) {
         if recorded() {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        agentidp_core::base::pause(std::time::Duration::from_millis(5));
     }
     assert!(recorded());
     test.finish();
