@@ -1,9 +1,9 @@
 //! The trail: pages, verification, and what verification finds in a damaged one.
 
 use super::Engine;
-use agentidp_core::{OrgId, PageRequest};
 use agentidp_core::audit::FindingKind;
 use agentidp_core::store::{Scope, Store, StoreError, Value};
+use agentidp_core::{OrgId, PageRequest};
 use agentidp_testkit::TestIdp;
 
 super::on_every_engine!(
