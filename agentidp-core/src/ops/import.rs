@@ -236,6 +236,13 @@ impl Import<'_> {
     fn try_out(&mut self, draft: &Draft) -> Result<(), AgentError> {
         let Acting { context, .. } = *self.acting;
         let id = &draft.agent.id;
+        // In the order of the import itself, which gives the same reasons.
+        if self.places_left <= 0 {
+            let org = self.acting.read::<_, AgentError>(Action::ChangeAgents, |tx| {
+                orgs::get(tx)?.ok_or(AgentError::NotFound)
+            })?;
+            return Err(AgentError::LimitReached(org.max_agents));
+        }
         let named = if draft.id_given {
             context.organization_of(PublicIdKind::Agent, id.as_str())?
         } else {
@@ -244,12 +251,6 @@ impl Import<'_> {
         let number = u128::from_str_radix(&id.as_str().replace('-', ""), 16).unwrap_or(0);
         if named.is_some() || self.taken.contains(&number) {
             return Err(AgentError::IdTaken);
-        }
-        if self.places_left <= 0 {
-            let org = self.acting.read::<_, AgentError>(Action::ChangeAgents, |tx| {
-                orgs::get(tx)?.ok_or(AgentError::NotFound)
-            })?;
-            return Err(AgentError::LimitReached(org.max_agents));
         }
         self.places_left -= 1;
         if draft.id_given {

@@ -1,5 +1,5 @@
 //! Random verbs against a plain model in memory: after each, the instance and the model agree on
-//! what was refused, on who may get a token, and on which tokens are alive.
+//! what was refused and why, on what can be read, on who may get a token, and on which tokens are alive.
 //!
 //! A failure prints its seed and the shortest history that it could find. `MODEL_SEED` repeats a run,
 //! `MODEL_CASES` makes it longer.
@@ -7,15 +7,19 @@
 use std::time::Duration;
 
 use agentidp_core::{
-    AgentId, AgentStatus, CredentialId, IntrospectionRequest, NewAgent, NewCredential, NewOrg,
-    OrgHandle, OrgId, OrgStatus, PageRequest, RevocationRequest, RevokeTokens, Rng as _, SystemRng,
-    TokenRequest,
+    AgentFilter, AgentId, AgentStatus, CredentialId, ErrorCode, IntrospectionRequest, Member,
+    NewAgent, NewCredential, NewOrg, OrgHandle, OrgId, OrgStatus, PageRequest, PlanTier,
+    RevocationRequest, RevokeTokens, Rng as _, SystemRng, TokenRequest,
 };
 use agentidp_testkit::{API, TestIdp};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::Engine;
+
+mod changes;
+mod import;
+mod members;
 
 super::on_every_engine!(every_history_is_that_of_the_model);
 
@@ -24,10 +28,10 @@ const AGENTS_MAX: usize = 3;
 /// Most live secrets of an agent.
 const SECRETS_MAX: usize = agentidp_core::base::limits::LIVE_SECRETS_MAX;
 const MONTHLY: i64 = 12;
-const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+const TOKEN_LIFE: i64 = 3600;
 
 /// A verb, on things by their places in the model. A place that nobody has is passed over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Verb {
     CreateOrg(usize),
     SuspendOrg(usize),
@@ -37,6 +41,10 @@ enum Verb {
     Suspend(usize, usize),
     Reactivate(usize, usize),
     Decommission(usize, usize),
+    UpdateOrg(usize, changes::OrgPatch),
+    UpdateAgent(usize, usize, changes::AgentPatch),
+    Member(usize, usize, members::Change),
+    Import(usize, Vec<import::Line>, bool),
     IssueSecret(usize, usize, Option<u64>),
     Rotate(usize, usize, usize, u64),
     Revoke(usize, usize, usize, bool),
@@ -55,10 +63,15 @@ fn verb() -> impl Strategy<Value = Verb> {
         1 => org.clone().prop_map(Verb::SuspendOrg),
         2 => org.clone().prop_map(Verb::ActivateOrg),
         1 => org.clone().prop_map(Verb::DeleteOrg),
-        4 => org.prop_map(Verb::Register),
+        4 => org.clone().prop_map(Verb::Register),
         1 => who.clone().prop_map(|(o, a)| Verb::Suspend(o, a)),
         2 => who.clone().prop_map(|(o, a)| Verb::Reactivate(o, a)),
         1 => who.clone().prop_map(|(o, a)| Verb::Decommission(o, a)),
+        2 => (org.clone(), changes::org_patch()).prop_map(|(o, patch)| Verb::UpdateOrg(o, patch)),
+        3 => (who.clone(), changes::agent_patch())
+            .prop_map(|((o, a), patch)| Verb::UpdateAgent(o, a, patch)),
+        4 => members::change().prop_map(|(o, a, change)| Verb::Member(o, a, change)),
+        2 => import::file().prop_map(|(o, lines, dry_run)| Verb::Import(o, lines, dry_run)),
         5 => (who, prop::option::of(seconds.clone().prop_map(|s| s + 1)))
             .prop_map(|((o, a), life)| Verb::IssueSecret(o, a, life)),
         2 => (which.clone(), seconds.clone()).prop_map(|((o, a, s), over)| Verb::Rotate(o, a, s, over)),
@@ -71,15 +84,78 @@ fn verb() -> impl Strategy<Value = Verb> {
 
 struct Org {
     id: OrgId,
+    name: String,
+    plan: PlanTier,
+    max_agents: i64,
+    monthly: i64,
+    life: Option<i64>,
     status: OrgStatus,
     agents: Vec<Agent>,
     issued: i64,
 }
 
+impl Org {
+    /// How many agents there are that take a place.
+    fn live(&self) -> i64 {
+        let gone = |agent: &&Agent| agent.status != AgentStatus::Decommissioned;
+        self.agents.iter().filter(gone).count() as i64
+    }
+
+    fn seen(&self) -> SeenOrg {
+        (self.status, self.name.clone(), self.plan, self.max_agents, self.monthly, self.life)
+    }
+}
+
+/// What can be read of an organization.
+type SeenOrg = (OrgStatus, String, PlanTier, i64, i64, Option<i64>);
+
+fn seen_org(org: &agentidp_core::Org) -> SeenOrg {
+    let (agents, monthly) = (org.max_agents, org.max_tokens_per_month);
+    let life = org.token_life_seconds_max;
+    (org.status, org.name.clone(), org.plan_tier, agents, monthly, life)
+}
+
 struct Agent {
     id: AgentId,
+    name: String,
+    owner: Option<String>,
+    scopes: String,
+    life: Option<i64>,
     status: AgentStatus,
+    member: Option<Member>,
     secrets: Vec<Secret>,
+}
+
+impl Agent {
+    fn new(id: AgentId, name: String) -> Agent {
+        Agent {
+            id,
+            name,
+            owner: None,
+            scopes: "tools:read".to_owned(),
+            life: None,
+            status: AgentStatus::Active,
+            member: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    fn seen(&self) -> SeenAgent {
+        let (name, owner) = (self.name.clone(), self.owner.clone());
+        (self.id.to_string(), self.status, name, owner, self.scopes.clone(), self.life)
+    }
+}
+
+/// What can be read of an agent.
+type SeenAgent = (String, AgentStatus, String, Option<String>, String, Option<i64>);
+
+fn seen_agent(agent: &agentidp_core::Agent) -> SeenAgent {
+    let (name, owner, scopes) = (agent.name.clone(), agent.owner.clone(), agent.scopes.to_string());
+    (agent.id.to_string(), agent.status, name, owner, scopes, agent.token_life_seconds_max)
+}
+
+fn listed(handle: &OrgHandle) -> Vec<agentidp_core::Agent> {
+    handle.list_agents(&AgentFilter::All, &PageRequest::first()).unwrap().items
 }
 
 struct Secret {
@@ -104,6 +180,8 @@ struct Model {
     orgs: [Option<Org>; 2],
     tokens: Vec<Token>,
     now: u64,
+    /// Lines of imports so far.
+    lines: usize,
 }
 
 fn every_history_is_that_of_the_model(engine: Engine) {
@@ -126,7 +204,7 @@ fn every_history_is_that_of_the_model(engine: Engine) {
     let history = prop::collection::vec(verb(), 1..60);
     let ran = runner.run(&history, |history| {
         let mut model =
-            Model { test: engine.idp(), orgs: [None, None], tokens: Vec::new(), now: 0 };
+            Model { test: engine.idp(), orgs: [None, None], tokens: Vec::new(), now: 0, lines: 0 };
         // Without this a random history seldom comes to anything.
         for verb in [Verb::CreateOrg(0), Verb::Register(0), Verb::IssueSecret(0, 0, None)] {
             model.take(verb);
@@ -170,6 +248,10 @@ impl Model {
             Verb::Decommission(org, agent) => {
                 self.turn_agent(org, agent, AgentStatus::Decommissioned);
             }
+            Verb::UpdateOrg(org, patch) => self.update_org(org, patch),
+            Verb::UpdateAgent(org, agent, patch) => self.update_agent(org, agent, patch),
+            Verb::Member(org, agent, change) => self.change_member(org, agent, change),
+            Verb::Import(org, lines, dry_run) => self.import(org, &lines, dry_run),
             Verb::IssueSecret(org, agent, life) => self.issue_secret(org, agent, life),
             Verb::Rotate(org, agent, secret, overlap) => self.rotate(org, agent, secret, overlap),
             Verb::Revoke(org, agent, secret, all) => self.revoke(org, agent, secret, all),
@@ -189,8 +271,17 @@ impl Model {
         let made = self.test.idp.create_org(new);
         assert_eq!(made.is_ok(), self.orgs[org].is_none(), "a slug is taken once, and for good");
         if let Ok(made) = made {
-            let (status, agents) = (OrgStatus::Active, Vec::new());
-            self.orgs[org] = Some(Org { id: made.id, status, agents, issued: 0 });
+            self.orgs[org] = Some(Org {
+                id: made.id,
+                name: format!("org-{org}"),
+                plan: PlanTier::Free,
+                max_agents: AGENTS_MAX as i64,
+                monthly: MONTHLY,
+                life: None,
+                status: OrgStatus::Active,
+                agents: Vec::new(),
+                issued: 0,
+            });
         }
     }
 
@@ -206,6 +297,12 @@ impl Model {
         assert_eq!(turned.is_ok(), !deleted || to == OrgStatus::Deleted, "to {to:?}");
         if !deleted {
             known.status = to;
+            if to == OrgStatus::Deleted {
+                known.name = format!("org-{org}");
+                for agent in &mut known.agents {
+                    (agent.name, agent.owner) = (agent.id.to_string(), None);
+                }
+            }
             if to != OrgStatus::Active {
                 self.end_tokens(|token| token.org == org);
             }
@@ -216,13 +313,11 @@ impl Model {
         let Some(handle) = self.handle(org) else { return };
         let made = handle.register_agent(NewAgent::new("bot").scope("tools:read").audience(API));
         let Some(known) = &mut self.orgs[org] else { return };
-        let gone = |agent: &&Agent| agent.status != AgentStatus::Decommissioned;
-        let live = known.agents.iter().filter(gone).count();
-        let allowed = known.status == OrgStatus::Active && live < AGENTS_MAX;
+        let live = known.live();
+        let allowed = known.status == OrgStatus::Active && live < known.max_agents;
         assert_eq!(made.is_ok(), allowed, "{live} agents, {:?}", known.status);
         if let Ok(made) = made {
-            let (status, secrets) = (AgentStatus::Active, Vec::new());
-            known.agents.push(Agent { id: made.id, status, secrets });
+            known.agents.push(Agent::new(made.id, "bot".to_owned()));
         }
     }
 
@@ -236,16 +331,26 @@ impl Model {
         if let Some(stranger) = self.stranger(org) {
             assert!(change(&stranger).is_err(), "an agent of another organization");
         }
-        let changed = self.handle(org).map(|handle| change(&handle).is_ok());
-        let allowed = known.status != OrgStatus::Deleted
-            && (own.status != AgentStatus::Decommissioned || to == AgentStatus::Decommissioned);
-        assert_eq!(changed, Some(allowed), "{:?} to {to:?} in {:?}", own.status, known.status);
-        if !allowed {
+        let ends = to == AgentStatus::Decommissioned;
+        let expected = if known.status == OrgStatus::Deleted {
+            Err(ErrorCode::NotActive)
+        } else if own.status == AgentStatus::Decommissioned && !ends {
+            Err(ErrorCode::Decommissioned)
+        } else if ends && known.last_owner(agent) {
+            Err(ErrorCode::LastOwner)
+        } else {
+            Ok(())
+        };
+        let Some(handle) = self.handle(org) else { return };
+        let changed = change(&handle).map(|_| ()).map_err(|refused| refused.code());
+        assert_eq!(changed, expected, "{:?} to {to:?} in {:?}", own.status, known.status);
+        if expected.is_err() {
             return;
         }
         if let Some(known) = &mut self.orgs[org] {
             known.agents[agent].status = to;
-            if to == AgentStatus::Decommissioned {
+            if ends {
+                known.agents[agent].member = None;
                 known.agents[agent].secrets.iter_mut().for_each(|secret| secret.revoked = true);
             }
         }
@@ -352,16 +457,19 @@ impl Model {
         let allowed = known.status == OrgStatus::Active
             && own.status == AgentStatus::Active
             && self.live(secret)
-            && known.issued < MONTHLY;
+            && known.issued < known.monthly;
         assert_eq!(issued.is_ok(), allowed, "{issued:?}");
         let Ok(issued) = issued else { return };
+        let limits = [Some(TOKEN_LIFE), known.life, own.life];
+        let life = limits.into_iter().flatten().min().unwrap_or(TOKEN_LIFE);
+        assert_eq!((issued.expires_in, issued.scope.as_deref()), (life, Some(own.scopes.as_str())));
         self.tokens.push(Token {
             org,
             agent,
             secret: secret.text.clone(),
             text: issued.access_token,
             alive: true,
-            expires_at: self.now + TOKEN_LIFE.as_secs(),
+            expires_at: self.now + life.unsigned_abs(),
         });
         if let Some(known) = &mut self.orgs[org] {
             known.issued += 1;
@@ -389,13 +497,13 @@ impl Model {
     fn agree(&self) {
         for (org, known) in self.orgs.iter().enumerate() {
             let (Some(known), Some(handle)) = (known, self.handle(org)) else { continue };
-            assert_eq!(handle.get().unwrap().status, known.status);
+            assert_eq!(seen_org(&handle.get().unwrap()), known.seen());
             assert_eq!(handle.usage().unwrap().issued, known.issued, "tokens of the month");
-            let filter = agentidp_core::AgentFilter::default();
-            let listed = handle.list_agents(&filter, &PageRequest::first()).unwrap().items;
-            let listed: Vec<_> = listed.into_iter().map(|agent| (agent.id, agent.status)).collect();
-            let own = known.agents.iter().map(|agent| (agent.id.clone(), agent.status));
-            assert_eq!(listed, own.collect::<Vec<_>>());
+            let mut own: Vec<_> = known.agents.iter().map(Agent::seen).collect();
+            own.sort_by(|a, b| a.0.cmp(&b.0));
+            let seen: Vec<_> = listed(&handle).iter().map(seen_agent).collect();
+            assert_eq!(seen, own);
+            self.members_agree(org);
         }
         for (at, token) in self.tokens.iter().enumerate() {
             let told = self.test.idp.introspect(&IntrospectionRequest::new(token.text.as_str()));

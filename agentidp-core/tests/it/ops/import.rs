@@ -20,6 +20,7 @@ super::on_every_engine!(
     an_id_is_kept_if_it_is_free,
     a_dry_run_finds_what_the_import_would_and_stores_nothing,
     no_more_agents_are_imported_than_there_is_room_for,
+    without_room_a_dry_run_gives_the_reasons_of_the_import,
     who_may_not_or_does_not_hold_the_scopes_imports_nothing,
     an_import_into_nowhere_stops,
     lines_have_a_length,
@@ -241,6 +242,20 @@ fn no_more_agents_are_imported_than_there_is_room_for(engine: Engine) {
     let trail = test.trail(&small);
     assert_eq!(trail.iter().filter(|entry| *entry == "agent.imported Refused").count(), 1);
     test.finish();
+}
+
+fn without_room_a_dry_run_gives_the_reasons_of_the_import(engine: Engine) {
+    let test = engine.idp();
+    let id = test.idp.create_org(NewOrg::new("acme").max_agents(1)).unwrap().id;
+    let org = test.idp.org(&id);
+    let line = json!({"name": "old-bot", "agentId": OLD_ID});
+    let told = |dry_run| {
+        let report = try_import(&org, &[line.clone(), line.clone()], dry_run).unwrap();
+        report.refusals.iter().map(|refused| (refused.line, refused.code)).collect::<Vec<_>>()
+    };
+    let dry = told(true);
+    assert_eq!(dry, [(2, ErrorCode::LimitReached)]);
+    assert_eq!(told(false), dry);
 }
 
 fn who_may_not_or_does_not_hold_the_scopes_imports_nothing(engine: Engine) {
