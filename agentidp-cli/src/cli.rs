@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Db(command::db::Verb),
     /// Serve OAuth 2.0, OpenID Connect and the REST API over HTTP.
     Serve(command::serve::Arguments),
+    /// Print the description of what is served (OpenAPI 3.1).
+    Openapi(command::openapi::Arguments),
     /// Background work: keys that turn, entries that get their numbers.
     #[command(subcommand)]
     Worker(command::worker::Verb),

@@ -17,6 +17,7 @@ mod request;
 mod serve;
 mod worker;
 
+pub use api::openapi_document;
 pub use app::{App, AppOptions};
 pub use limits::LimitOptions;
 pub use observe::{LogFormat, LogOptions, RequestLog};

@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 use super::{
-    agent, audit, completions, credential, db, doctor, init, key, man, org, quickstart, serve,
-    token, worker,
+    agent, audit, completions, credential, db, doctor, init, key, man, openapi, org, quickstart,
+    serve, token, worker,
 };
 
 /// Runs a command.
@@ -25,6 +25,7 @@ pub(crate) fn run(command: &Command, global: &Global, output: &Output) -> Result
         Command::Audit(verb) => audit::run(verb, global, output),
         Command::Db(verb) => db::run(verb, global, output),
         Command::Serve(arguments) => serve::run(arguments, global, output),
+        Command::Openapi(arguments) => openapi::run(arguments, global, output),
         Command::Worker(verb) => worker::run(verb, global, output),
         Command::Doctor(arguments) => doctor::run(arguments, global, output),
         Command::Completions(arguments) => completions::run(arguments, output),

@@ -12,6 +12,7 @@ mod duration;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod man;
+pub(crate) mod openapi;
 pub(crate) mod org;
 mod org_flag;
 mod page_flags;

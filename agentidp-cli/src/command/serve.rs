@@ -17,7 +17,7 @@ mod without;
 #[cfg(feature = "server")]
 pub(crate) use start::run;
 #[cfg(not(feature = "server"))]
-pub(crate) use without::run;
+pub(crate) use without::{not_in_this_build, not_in_this_build as run};
 
 /// How the server listens, whom it believes, how much it takes.
 #[derive(Debug, Args)]

@@ -245,8 +245,8 @@ fn check_grant(before: &Agent, after: &Agent, caller: &Caller) -> Result<(), Den
     caller.holds(if itself { &after.scopes } else { &added })
 }
 
-/// Which agents a list is of. One at a time: each is read by an index, so that a page costs the
-/// same in a large organization as in a small one.
+/// Which agents a list is of. Each is read by an index, so that a page costs the same in a large
+/// organization as in a small one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AgentFilter {
@@ -257,6 +257,8 @@ pub enum AgentFilter {
     Status(AgentStatus),
     /// Those that exactly this owner is responsible for.
     Owner(String),
+    /// Those of an owner that are of this status. All of the owner's may be looked at for a page.
+    OwnerAndStatus(String, AgentStatus),
 }
 
 #[cfg(test)]

@@ -90,6 +90,13 @@ const LIST_BY_OWNER: &str = "SELECT organization_id, agent_id, did, name, descri
     FROM agents WHERE organization_id = ?1 AND (owner, agent_id) > (?4, ?2) AND owner <= ?4
     ORDER BY owner, agent_id LIMIT ?3";
 
+const LIST_BY_OWNER_AND_STATUS: &str = "SELECT organization_id, agent_id, did, name, description,
+        owner, scopes, audiences, capabilities, url, token_life_seconds_max, status, imported_at,
+        version, created_at, updated_at, token_alg
+    FROM agents
+    WHERE organization_id = ?1 AND (owner, agent_id) > (?4, ?2) AND owner <= ?4 AND status = ?5
+    ORDER BY owner, agent_id LIMIT ?3";
+
 /// At most `count` agents whose ids come after `after`, in the order of their ids.
 pub(crate) fn list(
     tx: &mut dyn Tx,
@@ -107,6 +114,10 @@ pub(crate) fn list(
         }
         AgentFilter::Owner(owner) => {
             tx.tenant_rows(LIST_BY_OWNER, &[after, count, Value::Text(owner)], read)
+        }
+        AgentFilter::OwnerAndStatus(owner, status) => {
+            let (owner, status) = (Value::Text(owner), Value::Text(status.as_str()));
+            tx.tenant_rows(LIST_BY_OWNER_AND_STATUS, &[after, count, owner, status], read)
         }
     }
 }

@@ -243,13 +243,12 @@ async fn list(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
             return Err(refused("owner: longer than a name may be"));
         }
         let filter = match (status, owner) {
-            (_, Some(owner)) => AgentFilter::Owner(owner.to_owned()),
+            (Some(status), Some(owner)) => AgentFilter::OwnerAndStatus(owner.to_owned(), status),
+            (None, Some(owner)) => AgentFilter::Owner(owner.to_owned()),
             (Some(status), None) => AgentFilter::Status(status),
             (None, None) => AgentFilter::All,
         };
-        let mut page = work.own().list_agents(&filter, &query.page()?)?;
-        page.items.retain(|agent| status.is_none_or(|status| agent.status == status));
-        Reply::ok(&page)
+        Reply::ok(&work.own().list_agents(&filter, &query.page()?)?)
     })
     .await
 }

@@ -19,4 +19,5 @@ mod routes;
 pub use bodies::api_bodies;
 pub(crate) use members::MemberRole;
 pub(crate) use orgs::Plan;
+pub use routes::openapi_document;
 pub(crate) use routes::routes;

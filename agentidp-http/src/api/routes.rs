@@ -1,5 +1,6 @@
 //! Where the API answers, and its description.
 
+use agentidp_core::model::Issuer;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,7 +13,18 @@ use super::{agent_keys, agents, audit, credentials, members, orgs};
 
 /// The routes of the REST API, and of the document that describes them.
 pub(crate) fn routes(app: &App) -> Router<App> {
-    let (routes, described) = OpenApiRouter::default()
+    let (routes, described) = described().split_for_parts();
+    let issuer = app.idp().idp().status().issuer;
+    routes.merge(openapi::routes(described, issuer.as_str()))
+}
+
+/// The document that an instance which goes by `issuer` serves as `/openapi.json` (OpenAPI 3.1).
+pub fn openapi_document(issuer: &Issuer) -> serde_json::Value {
+    openapi::complete(described().split_for_parts().1, issuer.as_str())
+}
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(orgs::routes())
         .merge(members::routes())
         .merge(agents::routes())
@@ -20,7 +32,4 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .merge(credentials::routes())
         .merge(audit::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .split_for_parts();
-    let issuer = app.idp().idp().status().issuer;
-    routes.merge(openapi::routes(described, issuer.as_str()))
 }

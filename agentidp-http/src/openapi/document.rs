@@ -14,7 +14,7 @@ const DESCRIPTION: &str = "An identity provider for AI agents. Get an access tok
     `Authorization: Bearer ..`. Whatever belongs to another organization is answered as if it were not there.";
 
 /// The document of an instance that goes by `issuer`.
-pub(super) fn complete(described: OpenApi, issuer: &str) -> Value {
+pub(crate) fn complete(described: OpenApi, issuer: &str) -> Value {
     let mut document = serde_json::to_value(described).unwrap_or_default();
     put(
         &mut document,

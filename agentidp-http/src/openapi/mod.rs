@@ -11,4 +11,5 @@ mod place;
 mod routes;
 pub(crate) mod schemas;
 
+pub(crate) use document::complete;
 pub(crate) use routes::routes;

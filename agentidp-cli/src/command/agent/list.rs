@@ -15,7 +15,7 @@ pub(crate) struct List {
     #[command(flatten)]
     org: OrgFlag,
     /// Those of this status alone.
-    #[arg(long, env = "AGENTIDP_STATUS", conflicts_with = "owner")]
+    #[arg(long, env = "AGENTIDP_STATUS")]
     status: Option<Status>,
     /// Those that exactly this owner is responsible for.
     #[arg(long, env = "AGENTIDP_OWNER")]
@@ -31,12 +31,21 @@ enum Status {
     Decommissioned,
 }
 
+impl Status {
+    fn named(self) -> AgentStatus {
+        match self {
+            Status::Active => AgentStatus::Active,
+            Status::Suspended => AgentStatus::Suspended,
+            Status::Decommissioned => AgentStatus::Decommissioned,
+        }
+    }
+}
+
 impl List {
     pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
-        let filter = match (self.status, &self.owner) {
-            (Some(Status::Active), _) => AgentFilter::Status(AgentStatus::Active),
-            (Some(Status::Suspended), _) => AgentFilter::Status(AgentStatus::Suspended),
-            (Some(Status::Decommissioned), _) => AgentFilter::Status(AgentStatus::Decommissioned),
+        let filter = match (self.status.map(Status::named), &self.owner) {
+            (Some(status), Some(owner)) => AgentFilter::OwnerAndStatus(owner.clone(), status),
+            (Some(status), None) => AgentFilter::Status(status),
             (None, Some(owner)) => AgentFilter::Owner(owner.clone()),
             (None, None) => AgentFilter::All,
         };

@@ -1,8 +1,7 @@
-//! `agentidp serve`, in a build without the server.
+//! Commands of the server, in a build without it.
 
 use agentidp_core::ErrorCode;
 
-use super::Arguments;
 use crate::cli::Global;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -11,7 +10,7 @@ use crate::output::Output;
 ///
 /// # Errors
 /// Always.
-pub(crate) fn run(_: &Arguments, _: &Global, _: &Output) -> Result<(), Failure> {
+pub(crate) fn not_in_this_build<A>(_: &A, _: &Global, _: &Output) -> Result<(), Failure> {
     let message = "this agentidp was built without the server";
     Err(Failure::new(ErrorCode::ConfigInvalid, message)
         .hint("build it with: cargo install agentidp-cli --features server"))

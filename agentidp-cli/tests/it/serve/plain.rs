@@ -109,3 +109,20 @@ fn a_client_beyond_loopback_is_refused_and_not_redirected() {
     assert_eq!(reply.status, 200);
     server.end();
 }
+
+#[test]
+fn the_description_that_is_printed_is_the_one_that_is_served() {
+    let sandbox = Sandbox::with_instance();
+    let server = Server::start(&sandbox, &[]);
+    let printed = sandbox.run(&["openapi"]);
+    assert_eq!((printed.exit, printed.stderr.as_str()), (0, ""));
+    let printed: serde_json::Value = serde_json::from_str(&printed.stdout).unwrap();
+    assert_eq!(printed, server.get("/openapi.json").json());
+    let elsewhere = Sandbox::new();
+    let issuer = "https://idp.example.com";
+    let other = elsewhere.run(&["--json", "openapi", "--issuer", issuer]).json();
+    assert_eq!(other["servers"][0]["url"], issuer, "and needs no instance");
+    let refused = elsewhere.run(&["--json", "openapi", "--issuer", "http://10.0.0.1"]);
+    assert_eq!((refused.exit, refused.refusal().as_str()), (1, "invalid_input"));
+    assert_ne!(elsewhere.run(&["openapi"]).exit, 0, "there is no instance to ask for its issuer");
+}

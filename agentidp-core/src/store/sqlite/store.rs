@@ -376,6 +376,44 @@ mod tests {
         assert_eq!(outcome.recv_timeout(limits::BUSY_WAIT_MAX), Ok(Ok(())));
     }
 
+    const ADD: &str = "INSERT INTO outbox
+            (organization_id, event_id, subscription_id, event_type, payload, created_at)
+        VALUES (?1, ?2, 's', 't', '{}', 0)";
+
+    /// What the file holds without its log.
+    fn rows_without_the_log(path: &Path) -> i64 {
+        let flags =
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
+        let name = format!("file:{}?immutable=1", path.display());
+        let file = Connection::open_with_flags(name, flags).unwrap();
+        file.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap_or(0)
+    }
+
+    #[test]
+    fn the_log_is_taken_in_beside_a_writer_that_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("agentidp.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let scope = Scope::Org(OrgId::generate(&SystemClock, &SystemRng).unwrap());
+        let (told, outcomes) = std::sync::mpsc::channel();
+        let mut added = 0;
+        while rows_without_the_log(&path) == 0 {
+            assert!(added < 20_000, "the log is taken in");
+            for _ in 0..50 {
+                let (name, told) = (format!("{added}"), told.clone());
+                let work = move |tx: &mut dyn Tx| tx.execute(ADD, &[Value::Text(&name)]);
+                let done = move |added: Result<u64, StoreError>| told.send(added).unwrap();
+                (&store as &dyn Store).submit("test", &scope, work, done);
+                assert_eq!(outcomes.recv(), Ok(Ok(1)));
+                added += 1;
+            }
+        }
+        let log = std::fs::metadata(directory.path().join("agentidp.db-wal")).unwrap().len();
+        assert!(log < u64::from(connection::LOG_PAGES) * 4096, "and SQLite itself had not begun");
+        drop(store);
+        assert_eq!(rows_without_the_log(&path), added);
+    }
+
     #[test]
     fn a_closed_database_is_one_file() {
         let directory = tempfile::tempdir().unwrap();

@@ -92,6 +92,13 @@ fn a_list_is_read_in_pages_and_by_status_or_owner(engine: Engine) {
     assert_eq!(by_owner("Ada"), pick(&[1, 3, 5]));
     assert_eq!(by_owner("Grace"), pick(&[2, 4, 6]));
     assert_eq!(by_owner("ada"), [], "it is the whole name, as it was written");
+    let both = |owner: &str, status| AgentFilter::OwnerAndStatus(owner.to_owned(), status);
+    assert_eq!(all(&org, &both("Ada", AgentStatus::Suspended)), pick(&[1]));
+    assert_eq!(all(&org, &both("Grace", AgentStatus::Active)), pick(&[2]));
+    assert_eq!(all(&org, &both("Ada", AgentStatus::Decommissioned)), []);
+    let page = PageRequest::first().limit(2);
+    let page = org.list_agents(&both("Ada", AgentStatus::Active), &page).unwrap();
+    assert_eq!((ids(&page.items), page.next_cursor), (pick(&[3, 5]), None), "a full page");
     let usual = org.list_agents(&AgentFilter::All, &PageRequest::first()).unwrap();
     assert!(usual.items.len() == 7 && usual.next_cursor.is_none());
     test.finish();

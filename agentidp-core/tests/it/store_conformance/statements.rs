@@ -53,6 +53,10 @@ fn pages_and_the_credentials_of_an_agent_are_read_by_an_index() {
             "agents_by_owner (organization_id=? AND (owner,agent_id)>(?,?) AND owner<?)",
         ),
         (
+            "agents.rs: LIST_BY_OWNER_AND_STATUS",
+            "agents_by_owner (organization_id=? AND (owner,agent_id)>(?,?) AND owner<?)",
+        ),
+        (
             "credentials.rs: LIST",
             "PRIMARY KEY (organization_id=? AND agent_id=? AND credential_id>?)",
         ),
