@@ -3,11 +3,16 @@
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentidp_core::Idp;
 
-use crate::observe::{Health, Log};
+use crate::observe::{Health, Log, Metrics};
+
+/// Credentials that expire within that time are counted as expiring soon.
+const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often they are counted: it goes through all organizations.
+const COUNTED_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// The thread that does it.
 pub(crate) struct Worker {
@@ -21,14 +26,20 @@ impl Worker {
         idp: Idp,
         interval: Duration,
         health: Health,
+        metrics: Metrics,
         log: Log,
     ) -> io::Result<Worker> {
         let (stop, stopped) = sync_channel(1);
         health.worker_expected_every(interval);
         let thread = std::thread::Builder::new().name("agentidp-worker".to_owned());
         let thread = thread.spawn(move || {
+            let mut counted_at: Option<Instant> = None;
             loop {
                 tick(&idp, &health, &log);
+                if counted_at.is_none_or(|counted_at| counted_at.elapsed() >= COUNTED_EVERY) {
+                    count(&idp, &metrics, &log);
+                    counted_at = Some(Instant::now());
+                }
                 match stopped.recv_timeout(interval) {
                     Err(RecvTimeoutError::Timeout) => {}
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
@@ -58,5 +69,12 @@ fn tick(idp: &Idp, health: &Health, log: &Log) {
             health.worker_failed();
             log.error(&format!("background work: {error}"));
         }
+    }
+}
+
+fn count(idp: &Idp, metrics: &Metrics, log: &Log) {
+    match idp.credentials_expiring(SOON) {
+        Ok(count) => metrics.credentials_expire_soon(count),
+        Err(error) => log.error(&format!("counting credentials that expire: {error}")),
     }
 }

@@ -1,5 +1,7 @@
 //! Organizations: listing them, changing them, and how they come and go.
 
+use std::time::Duration;
+
 use crate::base::{AgentId, Page, PageRequest};
 use crate::model::{Member, Org, OrgChanges, OrgFootprint, OrgTransition, Role};
 use crate::ops::{self, OrgError};
@@ -32,6 +34,25 @@ impl Idp {
     /// [`OrgError`] when the cursor is not one, or the caller may not manage organizations.
     pub fn list_orgs(&self, page: &PageRequest) -> Result<Page<Org>, OrgError> {
         ops::orgs::list(&self.context, &self.caller, page)
+    }
+
+    /// How many active credentials of all organizations expire within that time from now. It goes through
+    /// all organizations: ask now and then, not with each request.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use std::time::Duration;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// assert_eq!(idp.credentials_expiring(Duration::from_secs(7 * 24 * 3600))?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`OrgError`] when the caller may not manage organizations.
+    pub fn credentials_expiring(&self, within: Duration) -> Result<u64, OrgError> {
+        ops::orgs::credentials_expiring(&self.context, &self.caller, within)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Organizations.
 
+use std::time::Duration;
+
 use crate::audit::{Datum, log_origin};
 use crate::base::{OrgId, Page, PageRequest, limits};
 use crate::error::ErrorCode;
@@ -8,7 +10,7 @@ use crate::model::{
 };
 use crate::store::instance::{self, PublicIdKind};
 use crate::store::orgs::{self, DataKeyPurpose};
-use crate::store::{Scope, StoreError, Tx, agents, audit};
+use crate::store::{Scope, StoreError, Tx, agents, audit, credentials};
 
 use super::acting::Acting;
 use super::context::Context;
@@ -107,6 +109,32 @@ pub(crate) fn list(
         instance::organizations_from(tx, from.as_ref(), items + 1)
     })?;
     Ok(Page::cut(rows, items, |org| org.id.as_str()))
+}
+
+/// How many credentials of all organizations expire within that time. Each organization is counted in a
+/// transaction of its own.
+pub(crate) fn credentials_expiring(
+    context: &Context,
+    caller: &Caller,
+    within: Duration,
+) -> Result<u64, OrgError> {
+    let now = context.now();
+    let until = now.plus(within);
+    let first = PageRequest::first().limit(limits::PAGE_ITEMS_MAX);
+    let (mut page, mut count) = (first.clone(), 0);
+    loop {
+        let orgs = list(context, caller, &page)?;
+        for org in orgs.items.iter().filter(|org| org.status != OrgStatus::Deleted) {
+            let scope = Scope::Org(org.id.clone());
+            let read = |tx: &mut dyn Tx| credentials::expiring(tx, now, until);
+            let expiring = context.store.read::<_, StoreError>(&scope, read)?;
+            count += u64::try_from(expiring).unwrap_or(0);
+        }
+        match orgs.next_cursor {
+            Some(cursor) => page = first.clone().after(cursor),
+            None => return Ok(count),
+        }
+    }
 }
 
 /// How much there is of the organization.

@@ -214,6 +214,20 @@ pub(crate) fn live_secrets(
     })
 }
 
+const EXPIRING: &str = "SELECT organization_id, COUNT(*) FROM credentials
+    WHERE organization_id = ?1 AND status = 'active' AND expires_at > ?2 AND expires_at <= ?3
+    GROUP BY organization_id";
+
+/// How many credentials expire after `now`, and by `until`.
+pub(crate) fn expiring(
+    tx: &mut dyn Tx,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<i64, StoreError> {
+    let params = [Value::Int(now.as_micros()), Value::Int(until.as_micros())];
+    Ok(tx.tenant_row(EXPIRING, &params, |row| row.int(1))?.unwrap_or(0))
+}
+
 /// What the decision to issue a token was made on.
 pub(crate) struct Basis {
     pub(crate) org_version: i64,

@@ -41,6 +41,12 @@ pub(super) fn exposition(app: &App) -> String {
     text.family("worker_ticks_total", "counter", "Rounds of the background work.");
     text.sample("worker_ticks_total", &[("result", "done")], done);
     text.sample("worker_ticks_total", &[("result", "failed")], failed);
+    if let Some(count) = app.metrics().credentials_expiring() {
+        let help =
+            "Active credentials that expire within seven days, counted every quarter of an hour.";
+        text.family("credentials_expiring_soon", "gauge", help);
+        text.sample("credentials_expiring_soon", &[], count);
+    }
     text.family("log_lines_left_out_total", "counter", "Lines that the log had no room for.");
     text.sample("log_lines_left_out_total", &[], app.log().left_out());
     text.0

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// Upper ends of the histogram's buckets, in microseconds.
@@ -67,6 +67,7 @@ pub(crate) struct Metrics(Arc<Inner>);
 struct Inner {
     started_at: Instant,
     routes: RwLock<HashMap<Box<str>, Arc<RouteCounts>>>,
+    credentials_expiring: OnceLock<AtomicU64>,
 }
 
 /// What was counted of one route.
@@ -81,7 +82,11 @@ pub(super) struct RouteCounts {
 
 impl Metrics {
     pub(crate) fn new() -> Metrics {
-        Metrics(Arc::new(Inner { started_at: Instant::now(), routes: RwLock::default() }))
+        Metrics(Arc::new(Inner {
+            started_at: Instant::now(),
+            routes: RwLock::default(),
+            credentials_expiring: OnceLock::new(),
+        }))
     }
 
     /// Counts a request that was answered.
@@ -104,6 +109,16 @@ impl Metrics {
         }
         counts.count.fetch_add(1, Ordering::Relaxed);
         counts.sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// So many credentials expire soon.
+    pub(crate) fn credentials_expire_soon(&self, count: u64) {
+        self.0.credentials_expiring.get_or_init(AtomicU64::default).store(count, Ordering::Relaxed);
+    }
+
+    /// How many that were when they were last counted.
+    pub(super) fn credentials_expiring(&self) -> Option<u64> {
+        self.0.credentials_expiring.get().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// For how long the server runs.

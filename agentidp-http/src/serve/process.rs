@@ -45,8 +45,9 @@ pub fn serve(
     let served = {
         let _inside = runtime.enter();
         let server = Server::bind(&app, options, certificate, ending)?;
-        let worker =
-            Worker::start(idp, server.options.tick_interval, app.health().clone(), log.clone())?;
+        let (health, metrics) = (app.health().clone(), app.metrics().clone());
+        let interval = server.options.tick_interval;
+        let worker = Worker::start(idp, interval, health, metrics, log.clone())?;
         ready(server.listening);
         notify::tell(State::Ready);
         let served = runtime.block_on(server.run(&end, &log));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::Sandbox;
 
-use super::server::{Reply, Server, connect, get, send, token_request};
+use super::server::{Reply, Server, connect, get, pause, send, token_request};
 
 fn from_admin(server: &Server, path: &str) -> Reply {
     send(connect(server.admin.expect("it listens there")), get(path))
@@ -51,6 +51,23 @@ fn metrics_are_for_the_operator_alone_and_have_few_labels() {
         assert_eq!(from_admin(&server, path).status, 200);
     }
     assert_eq!(from_admin(&server, "/oauth2/token").status, 404);
+    server.end();
+}
+
+#[test]
+fn credentials_that_expire_soon_are_counted_from_the_start() {
+    let (sandbox, agent) = Sandbox::with_agent();
+    let issue =
+        ["credential", "issue", "--org", "acme", "--agent", &agent.id, "--expires-in", "1h"];
+    assert_eq!(sandbox.run(&issue).exit, 0);
+    let server = Server::start(&sandbox, &["--admin-listen", "127.0.0.1:0"]);
+    let told = || from_admin(&server, "/metrics").body;
+    // The worker counts beside the server, which listens already.
+    let counted = (0..100).map(|_| told()).find(|told| {
+        pause();
+        told.contains("agentidp_credentials_expiring_soon")
+    });
+    assert!(counted.unwrap().contains("\nagentidp_credentials_expiring_soon 1\n"));
     server.end();
 }
 

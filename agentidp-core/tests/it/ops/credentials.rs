@@ -28,6 +28,7 @@ super::on_every_engine!(
     a_bearer_needs_leave_and_the_agents_scopes,
     rotations_at_once_never_exceed_the_limit,
     changes_of_credentials_are_all_or_nothing,
+    what_expires_soon_is_counted_for_all_organizations,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -377,5 +378,33 @@ fn a_credential_is_that_of_its_agent_alone(engine: Engine) {
         let checked = org.check_credential(agent, credential);
         assert!(matches!(checked, Err(CredentialError::NotFound)), "{checked:?}");
     }
+    test.finish();
+}
+
+fn what_expires_soon_is_counted_for_all_organizations(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let week = 7 * 24 * HOUR;
+    assert_eq!(test.idp.credentials_expiring(week).unwrap(), 0, "those made so far never expire");
+    let mut made = Vec::new();
+    for (tenant, life) in [(&acme, HOUR), (&acme, week), (&globex, HOUR), (&globex, week + HOUR)] {
+        let new = NewCredential::default().expires_in(life);
+        let org = test.idp.org(&tenant.org.id);
+        let issued = org.issue_credential(&tenant.agent.id, new).unwrap();
+        made.push(issued.credential().id.clone());
+    }
+    assert_eq!(test.idp.credentials_expiring(week).unwrap(), 3);
+    assert_eq!(test.idp.credentials_expiring(2 * week).unwrap(), 4);
+    let org = test.idp.org(&acme.org.id);
+    org.revoke_credential(&made[0], RevokeTokens::No).unwrap();
+    assert_eq!(test.idp.credentials_expiring(week).unwrap(), 2, "what is revoked expires no more");
+    test.clock.step(2 * HOUR);
+    assert_eq!(test.idp.credentials_expiring(week).unwrap(), 2, "one expired, one has come near");
+    test.idp.org(&globex.org.id).suspend().unwrap();
+    assert_eq!(test.idp.credentials_expiring(week).unwrap(), 2, "a suspended one may come back");
+    test.idp.org(&globex.org.id).delete().unwrap();
+    assert_eq!(test.idp.credentials_expiring(week).unwrap(), 1);
+    let theirs = bearer(&test, &acme.org.id, &["agents:read", "credentials:read"]);
+    assert!(theirs.credentials_expiring(week).is_err(), "an organization learns nothing of others");
     test.finish();
 }
