@@ -64,8 +64,8 @@ pub enum TokenBegun {
 #[derive(Debug)]
 pub struct TokenRest {
     request: TokenRequest,
-    /// Whether it was counted for its organization.
-    counted: bool,
+    /// Whether it was submitted, and what it was decided on did not stand.
+    again: bool,
 }
 
 impl TokenRest {
@@ -74,7 +74,7 @@ impl TokenRest {
     /// # Errors
     /// Those of [`Idp::token`].
     pub fn finish(self, idp: &Idp) -> Result<TokenResponse, TokenError> {
-        tokens::issue(&idp.context, &self.request, self.counted)
+        tokens::issue(&idp.context, &self.request, self.again)
     }
 }
 
@@ -151,6 +151,8 @@ impl AsyncIdp {
     /// signed here, and the future is woken by the commit. That is how a server answers most of its
     /// requests.
     ///
+    /// If the future is dropped, a token that was signed is recorded all the same, and nobody has it.
+    ///
     /// ```
     /// # use agentidp_core::{AsyncIdp, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
     /// # let home = tempfile::tempdir()?;
@@ -172,7 +174,7 @@ impl AsyncIdp {
     ///
     /// # Errors
     /// [`Overloaded`] when as many tokens are being recorded, or as many verbs wait, as there may be;
-    /// nothing was done. Within, the errors of [`Idp::token`].
+    /// no token was recorded. Within, the errors of [`Idp::token`].
     pub async fn token(
         &self,
         request: TokenRequest,
@@ -195,7 +197,7 @@ impl AsyncIdp {
             drop(under_way);
             answer.give(Ok(submitted));
         };
-        let counted = match tokens::submit(&self.idp.context, &request, tell) {
+        let again = match tokens::submit(&self.idp.context, &request, tell) {
             Begun::Over(error) => return Ok(TokenBegun::Over(Err(error))),
             Begun::NotAtHand => false,
             Begun::Submitted => match answered.await {
@@ -204,7 +206,7 @@ impl AsyncIdp {
                 Submitted::Again => true,
             },
         };
-        Ok(TokenBegun::Waits(TokenRest { request, counted }))
+        Ok(TokenBegun::Waits(TokenRest { request, again }))
     }
 
     /// As [`Idp::verifier`], whose reading of a row, once in a few seconds, is done on one of the

@@ -1,7 +1,7 @@
 //! Clients as they were last read. What is decided on a cached client is checked again by the
 //! statement that writes the decision, so the cache may be stale but never wrong.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::{AgentId, OrgId, Timestamp, limits};
@@ -38,23 +38,23 @@ impl Clients {
     /// Forgets a client that proved stale.
     pub(super) fn forget(&self, id: &AgentId) {
         self.lately_read.forget(id);
+        self.read_last().take_if(|(_, last)| last == id);
     }
 
     /// Forgets all clients of an organization.
     pub(super) fn forget_all_of(&self, organization: &OrgId) {
         self.lately_read.forget_all(|client| client.organization_id == *organization);
+        self.read_last().take_if(|(last, _)| last == organization);
     }
 
     fn keep(&self, client: &Arc<Client>) {
         self.lately_read.keep(client.agent_id.clone(), Arc::clone(client));
-        let mut read_last = self.read_last.lock().unwrap_or_else(PoisonError::into_inner);
-        *read_last = Some((client.organization_id.clone(), client.agent_id.clone()));
+        *self.read_last() = Some((client.organization_id.clone(), client.agent_id.clone()));
     }
 
-    /// The client that was read last, and its organization; nobody before there was any.
-    fn read_last(&self) -> (OrgId, AgentId) {
-        let read_last = self.read_last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        read_last.unwrap_or_else(|| (OrgId::system(), AgentId::nil()))
+    /// The client that was read last, and its organization.
+    fn read_last(&self) -> MutexGuard<'_, Option<(OrgId, AgentId)>> {
+        self.read_last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +76,8 @@ pub(super) fn read(context: &Context, id: Option<&AgentId>) -> Result<Option<Arc
     match context.organization_of(PublicIdKind::Agent, id.as_str())? {
         Some(organization) => read(organization, id),
         None => {
-            let (organization, id) = context.clients.read_last();
+            let last = context.clients.read_last().clone();
+            let (organization, id) = last.unwrap_or_else(|| (OrgId::system(), nobody.clone()));
             // What is wrong with that one's rows is nothing to whoever asks.
             let _: Result<_, Fault> = read(organization, &id);
             Ok(None)

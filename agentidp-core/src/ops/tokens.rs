@@ -21,15 +21,20 @@ const ISSUE: &str = "issue token";
 /// Decisions made on rows that changed before they were written, before giving up.
 const ATTEMPTS_MAX: u32 = 5;
 
-/// Answers a token request (RFC 6749 section 4.4, RFC 8693 section 2). `counted` says whether it already
-/// counts for its organization's rate.
+/// Answers a token request (RFC 6749 section 4.4, RFC 8693 section 2). `again` says that it was submitted,
+/// and what it was decided on did not stand: it counts for its organization's rate already.
 pub(crate) fn issue(
     context: &Context,
     request: &TokenRequest,
-    mut counted: bool,
+    again: bool,
 ) -> Result<TokenResponse, TokenError> {
     let presented = Presented::read(&request.auth);
     let id = presented.client();
+    let mut counted = again;
+    if let Some(id) = id.as_ref().filter(|_| again) {
+        context.clients.forget(id);
+        context.reload_signing()?;
+    }
     // Who is not there is decided on as often as a client with a wrong secret.
     let mut client = id.as_ref().and_then(|id| context.clients.cached(id));
     let mut fresh = false;
@@ -174,7 +179,8 @@ pub(crate) enum Submitted {
 /// before and shows its secret, keys that may sign, a database that takes what is left to it. `done` is
 /// told from another thread, and must not block.
 ///
-/// Every refusal is left to [`issue`], which reads the rows again and writes down what it refuses.
+/// A refusal is left to [`issue`], which reads the rows again and writes down what it refuses; only a rate
+/// that is used up, and a failure, are told at once.
 pub(crate) fn submit(
     context: &Context,
     request: &TokenRequest,
@@ -185,8 +191,9 @@ pub(crate) fn submit(
         return Begun::NotAtHand;
     }
     let presented = Presented::read(&request.auth);
-    let cached = presented.secret_of().and_then(|id| context.clients.cached(&id));
-    let now = context.now();
+    // What it takes to verify an assertion is too much for a thread of the host's.
+    let Some(id) = presented.secret_of() else { return Begun::NotAtHand };
+    let (cached, now) = (context.clients.cached(&id), context.now());
     let decided = decided(context, cached.as_deref(), &presented, request, now);
     let Some(client) = cached else { return Begun::NotAtHand };
     let signing = keys::at_hand(context, client.token_alg.unwrap_or(context.token_alg), now);

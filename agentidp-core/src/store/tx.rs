@@ -227,10 +227,11 @@ pub type Body<'a> = dyn FnMut(&mut dyn Tx) -> Verdict + 'a;
 /// The work of one transaction that any thread may do.
 pub type OwnedBody = dyn FnMut(&mut dyn Tx) -> Verdict + Send;
 
-/// Who is told the outcome of a transaction that nobody waits for. It must not block.
+/// Who is told the outcome of a transaction that nobody waits for. It must not block, nor write to the
+/// store: others wait to be told by the same thread.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// A database. Two methods do all the work; a fault injector around them is a page of code.
+/// A database. `write_tx` and `read_tx` do all the work; the others are shorter ways for the same.
 ///
 /// A body must not call the store again: the transaction it runs in would wait for itself.
 pub trait Store: Send + Sync {
@@ -263,7 +264,8 @@ pub trait Store: Send + Sync {
     /// As [`write_owned_tx`](Self::write_owned_tx), for a caller that does not wait: `done` is told the
     /// outcome, once, in whatever thread has it. A body that panics is told as a failure.
     ///
-    /// A store that does not [submit](Self::submits) tells it before it returns.
+    /// A store that does not [submit](Self::submits) tells it before it returns, and such a body panics in
+    /// the caller.
     fn submit_tx(&self, name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
         done(self.write_owned_tx(name, scope, body));
     }

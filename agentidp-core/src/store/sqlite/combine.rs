@@ -9,6 +9,7 @@
 //! led by the committer, a [`helper`](super::helper), unless a caller leads already.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
@@ -22,7 +23,7 @@ pub(super) struct Queue(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     tickets: Vec<Arc<Ticket>>,
-    /// Whether some caller leads, or is about to.
+    /// Whether some caller or the committer leads, or is about to.
     led: bool,
 }
 
@@ -96,7 +97,8 @@ impl Ticket {
             Owner::Gone(done) => {
                 let done = done.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let (Some(done), Some(outcome)) = (done, turn.outcome()) {
-                    done(outcome);
+                    // Whoever is told must not take the leader along: others wait to be told as well.
+                    let _ = catch_unwind(AssertUnwindSafe(|| done(outcome)));
                 }
             }
         }

@@ -43,7 +43,8 @@ impl Bell {
     }
 }
 
-/// The thread, which ends when it is dropped, after what it was rung for is done.
+/// The thread, which ends when it is dropped, after what it was rung for is done. Dropped in that very
+/// thread, it ends a little later.
 pub(super) struct Helper {
     writer: Arc<Writer>,
     bell: fn(&Writer) -> &Bell,

@@ -138,6 +138,10 @@ impl SqliteStore {
         })
     }
 
+    fn helpers(&self) -> &Helpers {
+        self.helpers.get_or_init(|| Helpers::start(&self.writer, &self.location))
+    }
+
     fn take_reader(&self) -> Result<Reader, StoreError> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut readers, _) = self
@@ -168,15 +172,14 @@ impl Store for SqliteStore {
     }
 
     fn submit_tx(&self, _name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
-        let helpers = self.helpers.get_or_init(|| Helpers::start(&self.writer, &self.location));
-        match helpers.committer {
+        match self.helpers().committer {
             Some(_) => self.writer.submit(scope, body, done),
             None => done(self.writer.write_owned(scope, body)),
         }
     }
 
     fn submits(&self) -> bool {
-        true
+        self.helpers().committer.is_some()
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
@@ -354,6 +357,26 @@ mod tests {
         for reader in store.readers.lock().unwrap().iter() {
             let statement = reader.connection.prepare_cached(ROWS).unwrap();
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
+
+    #[test]
+    fn who_panics_when_told_takes_nobody_along() {
+        let store = SqliteStore::open_in_memory().unwrap();
+        let submit = |done| {
+            let body = Box::new(|_: &mut dyn Tx| Verdict::Commit);
+            store.submit_tx("test", &Scope::Instance, body, done);
+        };
+        let (told, outcomes) = std::sync::mpsc::channel();
+        for panics in [true, false, true, false] {
+            let told = told.clone();
+            submit(Box::new(move |outcome| {
+                assert!(!panics, "as the test asks");
+                told.send(outcome).unwrap();
+            }));
+        }
+        for _ in 0..2 {
+            assert_eq!(outcomes.recv_timeout(limits::BUSY_WAIT_MAX), Ok(Ok(())));
         }
     }
 

@@ -42,6 +42,9 @@ const BATCH_PAGES: usize = 10;
 /// the database idle until that thread gets a processor.
 const LED_BATCHES_MAX: usize = 8;
 
+/// How often a leader lets others go first before it takes the connection again.
+const YIELDS_MAX: usize = 64;
+
 pub(super) struct Writer {
     open: Mutex<OpenWriter>,
     /// Callers that want the connection and do not have it.
@@ -147,11 +150,15 @@ impl Writer {
             let tickets = self.queue.take();
             let turns = open.run_tickets(&tickets);
             drop(open);
+            let mut alone = Vec::new();
             for (ticket, turn) in tickets.iter().zip(turns) {
                 match turn {
-                    Turn::RunAlone if ticket.is_left() => ticket.tell(self.turn_alone(ticket)),
+                    Turn::RunAlone if ticket.is_left() => alone.push(ticket),
                     turn => ticket.tell(turn),
                 }
+            }
+            for ticket in alone {
+                ticket.tell(self.turn_alone(ticket));
             }
             if self.queue.is_done() {
                 return;
@@ -159,9 +166,21 @@ impl Writer {
             // Those just answered may have their next closure ready in the time of a breath, and a
             // larger batch spreads its fsync over more of them.
             std::thread::yield_now();
+            self.let_others_write();
         }
         if !self.queue.pass_on() {
             self.committer.ring();
+        }
+    }
+
+    /// Lets those have the connection who want it for themselves: the lock is not fair, and a leader that
+    /// goes on at once would have it again and again.
+    fn let_others_write(&self) {
+        for _ in 0..YIELDS_MAX {
+            if self.waiting.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 
@@ -225,7 +244,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Nobody can be inside a batch any more: each caller borrows the writer until its answer.
+        // Nobody can be inside a batch any more: each caller and each helper holds the writer.
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = open.commit();
     }
