@@ -13,6 +13,9 @@ mod homes;
 #[cfg(test)]
 mod manual;
 #[cfg(test)]
+#[cfg(feature = "server")]
+mod openapi;
+#[cfg(test)]
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(test)]

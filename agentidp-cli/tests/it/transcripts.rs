@@ -13,8 +13,9 @@ use crate::redact::redact;
 use crate::sandbox::Sandbox;
 
 macro_rules! transcripts {
-    ($($name:ident),* $(,)?) => {
+    ($($(#[$only:meta])* $name:ident),* $(,)?) => {
         $(
+            $(#[$only])*
             #[test]
             fn $name() {
                 replay(stringify!($name));
@@ -51,6 +52,8 @@ transcripts!(
     settings,
     doctor,
     token_end,
+    #[cfg(feature = "server")]
+    openapi,
 );
 
 fn directory() -> std::path::PathBuf {

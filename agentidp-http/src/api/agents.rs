@@ -188,7 +188,7 @@ impl From<AgentPatch> for AgentChanges {
     reason = "the document is written from the fields, and requests are read by hand"
 )]
 struct Which {
-    /// Those of this status alone. Together with `owner`, pages may be shorter than they could be.
+    /// Those of this status alone.
     #[param(inline)]
     status: Option<schemas::AgentStatus>,
     /// Those that this person is responsible for alone.

@@ -1,5 +1,6 @@
 //! Agents: registered, found, changed and ended, each by its scope and in one's own organization.
 
+use agentidp_core::{AgentChanges, AgentFilter, PageRequest};
 use serde_json::{Value, json};
 
 use crate::api::{Api, MISSING};
@@ -47,7 +48,20 @@ async fn an_agent_is_registered_found_and_listed_to_the_end() {
     assert_eq!(both["items"], json!([agent]));
     let neither = api.get("/agents?owner=Ada&status=suspended").by(&token).to().await.json();
     assert_eq!(neither, json!({ "items": [] }));
-    let none = api.get("/agents?status=suspended").by(&token).to().await.json();
+    let org = api.test.idp.org(&acme.org.id);
+    let made = org.list_agents(&AgentFilter::All, &PageRequest::first()).expect("agents").items;
+    for agent in &made[..5] {
+        let owned = AgentChanges::new().owner("Grace");
+        org.update_agent(&agent.id, &owned).expect("a change");
+    }
+    org.suspend_agent(&made[4].id).expect("it is suspended");
+    let page = api.get("/agents?owner=Grace&status=suspended&limit=1").by(&token).to().await.json();
+    assert_eq!(
+        ids(page["items"].as_array().expect("a list")),
+        [json!(made[4].id)],
+        "the page is full"
+    );
+    let none = api.get("/agents?status=decommissioned").by(&token).to().await.json();
     assert_eq!(none, json!({ "items": [] }));
     api.test.finish();
 }

@@ -2,7 +2,7 @@
 
 use agentidp_core::{
     Agent, AgentChanges, AgentError, AgentFilter, AgentId, AgentStatus, Cursor, Denied, ErrorCode,
-    NewAgent, NewCredential, OrgHandle, OrgId, PageRequest, TokenRequest,
+    NewAgent, NewCredential, NewOrg, OrgHandle, OrgId, PageRequest, PlanTier, TokenRequest,
 };
 use agentidp_testkit::ISSUER;
 use serde_json::json;
@@ -14,6 +14,7 @@ use super::{Engine, public_keys as keys};
 super::on_every_engine!(
     what_an_agent_is_registered_with_is_kept,
     a_list_is_read_in_pages_and_by_status_or_owner,
+    pages_of_few_among_many_are_full_and_leave_none_out,
     a_list_is_that_of_one_organization,
     a_cursor_that_no_page_ended_with_is_refused,
     a_change_keeps_what_it_does_not_name_and_is_told,
@@ -101,6 +102,43 @@ fn a_list_is_read_in_pages_and_by_status_or_owner(engine: Engine) {
     assert_eq!((ids(&page.items), page.next_cursor), (pick(&[3, 5]), None), "a full page");
     let usual = org.list_agents(&AgentFilter::All, &PageRequest::first()).unwrap();
     assert!(usual.items.len() == 7 && usual.next_cursor.is_none());
+    test.finish();
+}
+
+fn pages_of_few_among_many_are_full_and_leave_none_out(engine: Engine) {
+    let test = engine.idp();
+    let [acme, globex] = ["acme", "globex"].map(|slug| {
+        let new = NewOrg::new(slug).plan(PlanTier::Enterprise);
+        test.idp.org(&test.idp.create_org(new).unwrap().id)
+    });
+    let mut suspended = Vec::new();
+    for n in 0..100 {
+        let owner = if n % 2 == 0 { "Ada" } else { "Grace" };
+        let agent = acme.register_agent(NewAgent::new(format!("{n}")).owner(owner)).unwrap();
+        if n % 4 == 0 {
+            acme.suspend_agent(&agent.id).unwrap();
+            suspended.push(agent.id);
+        }
+        if n < 5 {
+            let theirs = globex.register_agent(NewAgent::new("same").owner("Ada")).unwrap();
+            globex.suspend_agent(&theirs.id).unwrap();
+        }
+    }
+    for filter in [
+        AgentFilter::Status(AgentStatus::Suspended),
+        AgentFilter::OwnerAndStatus("Ada".to_owned(), AgentStatus::Suspended),
+    ] {
+        let (mut found, mut sizes) = (Vec::new(), Vec::new());
+        let mut request = PageRequest::first().limit(10);
+        loop {
+            let page = acme.list_agents(&filter, &request).unwrap();
+            sizes.push(page.items.len());
+            found.extend(ids(&page.items));
+            let Some(cursor) = page.next_cursor else { break };
+            request = PageRequest::first().limit(10).after(cursor);
+        }
+        assert_eq!((sizes, &found), (vec![10, 10, 5], &suspended), "{filter:?}");
+    }
     test.finish();
 }
 
