@@ -3,7 +3,7 @@
 //! The KEK unwraps the root key when the instance is opened and is then let go. Data keys are
 //! unwrapped when they are first needed and kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::base::{Clock, DataKeyId, OrgId, Rng, SecretBytes, limits};
@@ -12,20 +12,16 @@ use crate::store::orgs::{self, DataKeyPurpose, DataKeyRow};
 use crate::store::{Scope, Store, Tx};
 
 use super::error::Fault;
+use super::second_chance::SecondChance;
 
 pub(super) struct Keyring {
     root: DataKey,
-    data_keys: RwLock<DataKeys>,
+    /// Those of the organizations that were asked for lately.
+    data_keys: SecondChance<OrgId, Arc<[Loaded]>>,
     peppers: RwLock<BTreeMap<i64, [u8; 32]>>,
 }
 
-#[derive(Default)]
-struct DataKeys {
-    active: HashMap<(OrgId, DataKeyPurpose), Arc<DataKey>>,
-    by_id: HashMap<DataKeyId, (OrgId, Arc<DataKey>)>,
-}
-
-/// A data key as it was just read.
+/// A data key as it was read.
 struct Loaded {
     active_for: Option<DataKeyPurpose>,
     key: Arc<DataKey>,
@@ -33,7 +29,8 @@ struct Loaded {
 
 impl Keyring {
     pub(super) fn new(root: DataKey) -> Keyring {
-        Keyring { root, data_keys: RwLock::default(), peppers: RwLock::default() }
+        let data_keys = SecondChance::new(limits::CLIENT_CACHE_MAX);
+        Keyring { root, data_keys, peppers: RwLock::default() }
     }
 
     /// A new data key, and the row that keeps it.
@@ -62,14 +59,13 @@ impl Keyring {
         organization: &OrgId,
         purpose: DataKeyPurpose,
     ) -> Result<Arc<DataKey>, Fault> {
-        let place = (organization.clone(), purpose);
-        if let Some(key) = self.read().active.get(&place) {
-            return Ok(Arc::clone(key));
+        let active = |loaded: &Loaded| loaded.active_for == Some(purpose);
+        if let Some(key) = self.known(organization, active) {
+            return Ok(key);
         }
         let scope = Scope::Org(organization.clone());
         let loaded = store.read(&scope, |tx| self.load(tx, organization))?;
-        let active = loaded.into_iter().find(|loaded| loaded.active_for == Some(purpose));
-        active.map(|loaded| loaded.key).ok_or(Fault::MissingKey(purpose.as_str()))
+        find(&loaded, active).ok_or(Fault::MissingKey(purpose.as_str()))
     }
 
     /// Opens a sealed value of the transaction's organization.
@@ -80,13 +76,12 @@ impl Keyring {
         sealed: &[u8],
     ) -> Result<SecretBytes, Fault> {
         let id = data_key_id(sealed)?;
-        let known = self.read().by_id.get(&id).map(|(_, key)| Arc::clone(key));
-        let key = match known {
+        let named = |loaded: &Loaded| *loaded.key.id() == id;
+        let key = match self.known(place.organization_id, named) {
             Some(key) => key,
             None => {
                 let loaded = self.load(tx, place.organization_id)?;
-                let known = loaded.into_iter().find(|loaded| *loaded.key.id() == id);
-                known.map(|loaded| loaded.key).ok_or(Fault::MissingKey("data"))?
+                find(&loaded, named).ok_or(Fault::MissingKey("data"))?
             }
         };
         Ok(open(&key, place, sealed)?)
@@ -94,7 +89,7 @@ impl Keyring {
 
     /// Unwraps the organization's data keys, keeps them, and returns them: what is kept may be
     /// forgotten again at any time to make room.
-    fn load(&self, tx: &mut dyn Tx, organization: &OrgId) -> Result<Vec<Loaded>, Fault> {
+    fn load(&self, tx: &mut dyn Tx, organization: &OrgId) -> Result<Arc<[Loaded]>, Fault> {
         let mut loaded = Vec::new();
         for row in orgs::data_keys(tx)? {
             let key = open(
@@ -105,28 +100,23 @@ impl Keyring {
             let key = Arc::new(DataKey::new(row.id, key)?);
             loaded.push(Loaded { active_for: row.active.then_some(row.purpose), key });
         }
-        let mut keys = self.data_keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.by_id.len() > limits::CLIENT_CACHE_MAX {
-            *keys = DataKeys::default();
-        }
-        for Loaded { active_for, key } in &loaded {
-            if let Some(purpose) = active_for {
-                keys.active.insert((organization.clone(), *purpose), Arc::clone(key));
-            }
-            keys.by_id.insert(key.id().clone(), (organization.clone(), Arc::clone(key)));
-        }
+        let loaded: Arc<[Loaded]> = loaded.into();
+        self.data_keys.keep(organization.clone(), Arc::clone(&loaded));
         Ok(loaded)
+    }
+
+    /// The key that `wanted` names, if it was read.
+    fn known(
+        &self,
+        organization: &OrgId,
+        wanted: impl Fn(&Loaded) -> bool,
+    ) -> Option<Arc<DataKey>> {
+        find(&self.data_keys.get(organization)?, wanted)
     }
 
     /// Lets go of the keys of an organization whose own were destroyed.
     pub(super) fn forget(&self, organization: &OrgId) {
-        let holds = |keys: &DataKeys| keys.by_id.values().any(|(owner, _)| owner == organization);
-        if !holds(&self.data_keys.read().unwrap_or_else(PoisonError::into_inner)) {
-            return;
-        }
-        let mut keys = self.data_keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.active.retain(|(owner, _), _| owner != organization);
-        keys.by_id.retain(|_, (owner, _)| owner != organization);
+        self.data_keys.forget(organization);
     }
 
     /// Takes over a pepper that was opened.
@@ -144,10 +134,10 @@ impl Keyring {
         let peppers = self.peppers.read().unwrap_or_else(PoisonError::into_inner);
         peppers.last_key_value().map(|(version, pepper)| (*version, *pepper))
     }
+}
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, DataKeys> {
-        self.data_keys.read().unwrap_or_else(PoisonError::into_inner)
-    }
+fn find(keys: &[Loaded], wanted: impl Fn(&Loaded) -> bool) -> Option<Arc<DataKey>> {
+    keys.iter().find(|loaded| wanted(loaded)).map(|loaded| Arc::clone(&loaded.key))
 }
 
 /// A wrapped data key opens for its purpose alone, or shredding one kind of data could be defeated
