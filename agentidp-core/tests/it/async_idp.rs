@@ -1,7 +1,9 @@
 //! The library for asynchronous hosts: verbs run on its own threads, and never pile up.
 
 use std::future::Future;
-use std::sync::mpsc::channel;
+use std::pin::Pin;
+use std::sync::mpsc::{Sender, channel};
+use std::task::{Context, Poll, Waker};
 
 use agentidp_core::{AsyncIdp, Config, ErrorCode, Idp, KekSource, NewOrg};
 use tempfile::TempDir;
@@ -34,22 +36,12 @@ fn verbs_run_on_other_threads_and_answer() {
 #[test]
 fn work_beyond_the_threads_and_the_queue_is_refused_and_not_done() {
     let (idp, _home) = idp(1, 1);
-    let (release, held) = channel::<()>();
-    let (started, begun) = channel::<()>();
+    let occupied = Occupied::new(&idp, |idp| drop(idp.create_org(NewOrg::new("waits"))));
     block_on(async {
-        let mut busy = Box::pin(idp.run(move |_| {
-            started.send(()).unwrap();
-            held.recv().unwrap();
-        }));
-        assert!(poll_once(busy.as_mut()).is_none());
-        begun.recv().unwrap();
-        let mut waiting = Box::pin(idp.run(|idp| idp.create_org(NewOrg::new("waits")).is_ok()));
-        assert!(poll_once(waiting.as_mut()).is_none());
         let refused = idp.run(|idp| idp.create_org(NewOrg::new("refused")).is_ok()).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::Overloaded);
-        release.send(()).unwrap();
-        busy.await.unwrap();
-        assert!(waiting.await.unwrap());
+        occupied.end().await;
+        assert!(idp.idp().find_org("waits").is_ok());
         assert!(idp.idp().find_org("refused").is_err());
     });
 }
@@ -82,33 +74,53 @@ fn keys_at_hand_need_no_thread_and_stale_ones_are_read_on_one() {
     let config = Config::memory().kek(KekSource::file(home.path().join("kek.key")));
     let idp = Idp::open(config.issuer("https://idp.example.com").clock(clock.clone())).unwrap();
     let idp = AsyncIdp::with(idp, 1, 1).unwrap();
-    let (release, held) = channel::<()>();
-    let (started, begun) = channel::<()>();
+    let occupied = Occupied::new(&idp, |_| ());
     block_on(async {
-        let mut busy = Box::pin(idp.run(move |_| {
-            started.send(()).unwrap();
-            held.recv().unwrap();
-        }));
-        assert!(poll_once(busy.as_mut()).is_none());
-        begun.recv().unwrap();
-        let mut waiting = Box::pin(idp.run(|_| ()));
-        assert!(poll_once(waiting.as_mut()).is_none());
         assert_eq!(idp.jwks().await.unwrap().keys().len(), 2);
         idp.verifier().await.unwrap();
         clock.step(agentidp_core::base::limits::KEYS_STALE_MAX);
         assert!(idp.jwks().await.is_err() && idp.verifier().await.is_err());
-        release.send(()).unwrap();
-        busy.await.unwrap();
-        waiting.await.unwrap();
+        occupied.end().await;
         assert_eq!(idp.jwks().await.unwrap().keys().len(), 2);
         idp.verifier().await.unwrap();
     });
 }
 
-fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.poll(&mut context) {
-        std::task::Poll::Ready(value) => Some(value),
-        std::task::Poll::Pending => None,
+/// The one thread of an instance is busy, and the one place in its queue taken.
+pub(crate) struct Occupied<'a> {
+    release: Sender<()>,
+    verbs: [Pin<Box<dyn Future<Output = ()> + 'a>>; 2],
+}
+
+impl<'a> Occupied<'a> {
+    /// `waits` is the verb that has the place in the queue.
+    pub(crate) fn new(idp: &'a AsyncIdp, waits: fn(&Idp)) -> Occupied<'a> {
+        let (release, held) = channel();
+        let (started, begun) = channel();
+        let busy = move |_: &Idp| {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        };
+        let mut busy = Box::pin(async move { idp.run(busy).await.unwrap() });
+        assert!(poll_once(busy.as_mut()).is_none());
+        begun.recv().unwrap();
+        let mut waiting = Box::pin(async move { idp.run(waits).await.unwrap() });
+        assert!(poll_once(waiting.as_mut()).is_none());
+        Occupied { release, verbs: [busy, waiting] }
+    }
+
+    /// Lets them go, and waits until both are done.
+    pub(crate) async fn end(self) {
+        self.release.send(()).unwrap();
+        for verb in self.verbs {
+            verb.await;
+        }
+    }
+}
+
+pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }

@@ -1,15 +1,14 @@
 //! Tokens for asynchronous hosts: where the database takes what is left to it, no thread waits for it.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::mpsc::channel;
-use std::task::{Context, Poll, Waker};
 
 use agentidp_core::{AsyncIdp, ErrorCode, NewOrg, PlanTier, TokenRequest};
 use agentidp_testkit::{Fault, TestIdp};
 
 use super::Engine;
 use super::faults::{successes_in, sweep};
+use crate::async_idp::{Occupied, poll_once};
 
 super::on_every_engine!(
     tokens_asked_for_together_are_all_recorded,
@@ -129,11 +128,7 @@ fn a_token_that_nobody_waits_for_is_recorded(engine: Engine) {
     let acme = test.tenant("acme");
     test.idp.token(&acme.request()).unwrap();
     let idp = asynchronous(&test);
-    {
-        let mut asked = pin!(idp.token(acme.request()));
-        let mut context = Context::from_waker(Waker::noop());
-        let _ = asked.as_mut().poll(&mut context);
-    }
+    let _ = poll_once(pin!(idp.token(acme.request())));
     let recorded = || successes_in(&test.trail(&acme.org.id), "token.issued") == 2;
     for _ in 0..1000 {
         if recorded() {
@@ -150,16 +145,7 @@ fn only_what_needs_a_thread_waits_for_one(engine: Engine) {
     let (acme, globex) = test.two_orgs();
     test.idp.token(&acme.request()).unwrap();
     let idp = AsyncIdp::with(test.idp.clone(), 1, 1).unwrap();
-    let (release, held) = channel::<()>();
-    let (started, begun) = channel::<()>();
-    let mut busy = Box::pin(idp.run(move |_| {
-        started.send(()).unwrap();
-        held.recv().unwrap();
-    }));
-    assert!(poll_once(busy.as_mut()).is_none());
-    begun.recv().unwrap();
-    let mut waiting = Box::pin(idp.run(|_| ()));
-    assert!(poll_once(waiting.as_mut()).is_none());
+    let occupied = Occupied::new(&idp, |_| ());
     let warm = runtime().block_on(idp.token(acme.request()));
     // A server's database has no use for callers that do not wait: each of its commits is one's own.
     let submits = agentidp_core::store::Store::submits(&*test.store);
@@ -167,20 +153,11 @@ fn only_what_needs_a_thread_waits_for_one(engine: Engine) {
     assert_eq!(warm.ok().map(|token| drop(token.unwrap())), expected);
     let cold = runtime().block_on(idp.token(globex.request()));
     assert_eq!(cold.unwrap_err().code(), ErrorCode::Overloaded);
-    release.send(()).unwrap();
     runtime().block_on(async {
-        busy.await.unwrap();
-        waiting.await.unwrap();
+        occupied.end().await;
         idp.token(globex.request()).await.unwrap().unwrap();
     });
     test.finish();
-}
-
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
-    match future.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Some(value),
-        Poll::Pending => None,
-    }
 }
 
 /// As many tokens as there may be wait for their commit; the next one is refused, and nothing piles up.
