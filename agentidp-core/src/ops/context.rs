@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::base::{Clock, EventId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider};
-use crate::model::{Issuer, KeyPolicy, RateLimit, RateLimited};
+use crate::model::{Client, Issuer, KeyPolicy, RateLimit, RateLimited};
 use crate::policy::Rules;
 use crate::store::{Scope, Store, StoreError, installation, signing_keys};
 
@@ -81,6 +81,11 @@ impl Context {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What a client's tokens are signed by: its own choice, or the instance's.
+    pub(super) fn token_alg_of(&self, client: &Client) -> Alg {
+        client.token_alg.unwrap_or(self.token_alg)
     }
 
     pub(super) fn event_id(&self) -> Result<EventId, Fault> {

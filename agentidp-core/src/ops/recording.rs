@@ -60,7 +60,7 @@ pub(super) fn prepare(
     now: Timestamp,
 ) -> Result<Signed, TokenError> {
     let grant = &decided.grant;
-    let key = signing.token(client.token_alg.unwrap_or(context.token_alg))?;
+    let key = signing.token(context.token_alg_of(client))?;
     let jti = Jti::generate_at(issued_at(client, grant, now), &*context.rng)?;
     let response = sign(context, key, client, decided, &jti, now)?;
     let event_id = context.event_id()?;

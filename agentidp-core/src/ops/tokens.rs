@@ -130,7 +130,7 @@ fn grant_token(
     decided: &Decided,
     now: Timestamp,
 ) -> Result<Recorded, TokenError> {
-    let signing = keys::signing_at(context, client.token_alg.unwrap_or(context.token_alg), now)?;
+    let signing = keys::signing_at(context, context.token_alg_of(client), now)?;
     let place = quota::take(context, client, now)?;
     let signed = prepare(context, &signing, client, decided, place.as_ref(), now)?;
     let Signed { response, recording, scope } = signed;
@@ -196,7 +196,7 @@ pub(crate) fn submit(
     let (cached, now) = (context.clients.cached(&id), context.now());
     let decided = decided(context, cached.as_deref(), &presented, request, now);
     let Some(client) = cached else { return Begun::NotAtHand };
-    let signing = keys::at_hand(context, client.token_alg.unwrap_or(context.token_alg), now);
+    let signing = keys::at_hand(context, context.token_alg_of(&client), now);
     let (Ok(Ok(decided)), Some(signing)) = (decided, signing) else { return Begun::NotAtHand };
     if let Err(limited) = context.count(&client.organization_id, client.terms.per_minute_max) {
         return Begun::Over(limited.into());
