@@ -20,7 +20,8 @@ use std::path::Path;
 
 use agentidp_core::Alg;
 use issuance::Bed;
-use timing::{Sample, per_second};
+use limits::{RawKey, RawTables};
+use timing::{ByTurns, Sample, by_turns, per_second};
 
 /// Callers that issue at the same time.
 const CALLERS: [usize; 4] = [1, 8, 64, 256];
@@ -37,83 +38,101 @@ fn main() {
     if std::env::args().any(|word| word == "scale") {
         return scale::run(home.path(), seconds);
     }
-    println!("{cores} cores, {seconds} s a row; rates are per second\n");
-
-    let lone = limits::sqlite(home.path(), 1, seconds);
-    let grouped = limits::sqlite(home.path(), 128, seconds);
-    println!(
-        "raw SQLite FULL, 4 rows an issuance: {lone:.0} one a commit, {grouped:.0} 128 a commit\n"
-    );
+    println!("{cores} cores, {seconds} s a row, both sides by turns; rates are per second\n");
 
     let picked = |name: &str, among: &[String]| {
         !words.iter().any(|word| among.contains(word)) || words.iter().any(|word| word == name)
     };
     let algs = [Alg::EdDsa, Alg::Es256].map(|alg| alg.to_string());
     let counts = CALLERS.map(|callers| callers.to_string());
+    let machine = Machine {
+        cores: cores as f64,
+        lone: RawTables::new(home.path(), 1),
+        grouped: RawTables::new(home.path(), 128),
+    };
     for alg in [Alg::EdDsa, Alg::Es256] {
         if !picked(alg.as_str(), &algs) {
             continue;
         }
+        println!("## {alg}\n");
         let callers = CALLERS.into_iter().filter(|count| picked(&count.to_string(), &counts));
         let callers: Vec<usize> = callers.collect();
-        let sign = limits::sign(alg, seconds);
-        let verify = limits::verify(alg, seconds);
-        let limit = cores as f64 / (1.0 / sign + 1.0 / grouped);
-        println!(
-            "## {alg}: raw sign {sign:.0}, raw verify {verify:.0}, limit of issuance {limit:.0}\n"
-        );
-        on_sqlite(home.path(), alg, &callers, seconds, &Bounds { lone, limit, verify });
+        on_sqlite(home.path(), alg, &callers, seconds, &machine);
         #[cfg(feature = "postgres")]
         if let Ok(url) = std::env::var("AGENTIDP_BENCH_POSTGRES_URL") {
-            println!(
-                "| PostgreSQL | tokens/s | of raw | p50 ms | p99 ms | CPU us |\n|---|---|---|---|---|---|"
-            );
-            for callers in callers {
-                let raw = postgres::raw(&url, callers, seconds);
-                let sample = Bed::postgres(&url, alg).issue(callers, seconds);
-                let of = format!("{:.0} % of {raw:.0}", 100.0 * sample.rate / raw);
-                row(&format!("{callers} callers"), &sample, &of);
-            }
-            println!();
+            on_postgres(&url, alg, &callers, seconds);
         }
     }
     println!("peak memory {} MB", timing::peak_memory_megabytes());
 }
 
-/// What the machine can do at most: commits of one issuance, issuances, verifications.
-struct Bounds {
-    lone: f64,
-    limit: f64,
-    verify: f64,
+/// What the machine can do at most.
+struct Machine {
+    cores: f64,
+    /// One issuance in a commit.
+    lone: RawTables,
+    /// Many.
+    grouped: RawTables,
+}
+
+impl Machine {
+    /// Issuances a second, if all cores did nothing but sign and write rows.
+    fn limit(&self, key: &RawKey, seconds: f64) -> f64 {
+        let (sign, write) = (key.sign(seconds / 2.0), self.grouped.issue(seconds / 2.0));
+        self.cores / (1.0 / sign + 1.0 / write)
+    }
 }
 
 /// Issuance for threads that wait and for tasks of an asynchronous host, and verification.
-fn on_sqlite(home: &Path, alg: Alg, callers: &[usize], seconds: f64, bounds: &Bounds) {
-    println!(
-        "| SQLite FULL | tokens/s | of the limit | p50 ms | p99 ms | CPU us |\n|---|---|---|---|---|---|"
-    );
+fn on_sqlite(home: &Path, alg: Alg, callers: &[usize], seconds: f64, machine: &Machine) {
+    head("SQLite FULL", "beside the limit");
+    let key = RawKey::new(alg);
+    let limit = |seconds: f64| machine.limit(&key, seconds);
     for &callers in callers {
-        let sample = Bed::sqlite(home, alg).issue(callers, seconds);
-        let of = if callers == 1 { bounds.lone } else { bounds.limit };
-        let of_what = if callers == 1 { " (of the lone-commit rate)" } else { "" };
-        let of = format!("{:.0} %{of_what}", 100.0 * sample.rate / of);
-        row(&format!("{callers} callers"), &sample, &of);
+        let bed = Bed::sqlite(home, alg);
+        let ours = |seconds: f64| bed.issue(callers, seconds);
+        if callers == 1 {
+            row("1 caller", &by_turns(seconds, ours, |seconds| machine.lone.issue(seconds)));
+        } else {
+            row(&format!("{callers} callers"), &by_turns(seconds, ours, limit));
+        }
     }
     for &callers in callers.iter().filter(|callers| **callers > 1) {
-        let sample = Bed::sqlite(home, alg).issue_asynchronously(callers, seconds);
-        let of = format!("{:.0} %", 100.0 * sample.rate / bounds.limit);
-        row(&format!("{callers} tasks"), &sample, &of);
+        let bed = Bed::sqlite(home, alg);
+        let ours = |seconds: f64| bed.issue_asynchronously(callers, seconds);
+        row(&format!("{callers} tasks"), &by_turns(seconds, ours, limit));
     }
     if callers.len() == CALLERS.len() {
-        let ours = Bed::sqlite(home, alg).verify(seconds);
-        let of = 100.0 * ours / bounds.verify;
-        println!("| verification, 1 thread | {ours:.0} | {of:.0} % of raw | | | |\n");
+        let bed = Bed::sqlite(home, alg);
+        let ours = |seconds: f64| Sample::of_rate(bed.verify(seconds));
+        row("verification, 1 thread", &by_turns(seconds, ours, |seconds| key.verify(seconds)));
     }
+    println!();
 }
 
-fn row(name: &str, sample: &Sample, of: &str) {
+#[cfg(feature = "postgres")]
+fn on_postgres(url: &str, alg: Alg, callers: &[usize], seconds: f64) {
+    head("PostgreSQL", "beside raw");
+    for &callers in callers {
+        let raw = postgres::Raw::new(url);
+        let bed = Bed::postgres(url, alg);
+        let ours = |seconds: f64| bed.issue(callers, seconds);
+        let by_turns = by_turns(seconds, ours, |seconds| raw.commit(callers, seconds));
+        row(&format!("{callers} callers"), &by_turns);
+    }
+    println!();
+}
+
+fn head(engine: &str, beside: &str) {
     println!(
-        "| {name} | {:.0} | {of} | {:.2} | {:.2} | {:.0} |",
-        sample.rate, sample.p50_ms, sample.p99_ms, sample.cpu_us
+        "| {engine} | tokens/s | {beside} | p50 ms | p99 ms | CPU us |\n|---|---|---|---|---|---|"
+    );
+}
+
+fn row(name: &str, both: &ByTurns) {
+    let Sample { rate, p50_ms, p99_ms, cpu_us, .. } = both.ours;
+    let (of, theirs) = (100.0 * both.ratio, both.theirs);
+    println!(
+        "| {name} | {rate:.0} | {of:.0} % of {theirs:.0} | {p50_ms:.2} | {p99_ms:.2} | {cpu_us:.0} |"
     );
 }

@@ -38,26 +38,41 @@ pub(crate) fn fresh_database(url: &str) -> String {
     format!("{scheme}://{name}:bench@{server}/{name}{query}")
 }
 
-/// Transactions a second of BEGIN, one prepared insert of an entry, COMMIT.
-pub(crate) fn raw(url: &str, callers: usize, seconds: f64) -> f64 {
-    let url = fresh_database(url);
-    runtime().block_on(async {
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
-        let pool = pool.connect(&url).await.expect("the database");
-        pool.execute("CREATE TABLE entry (org TEXT, id TEXT, entry TEXT, PRIMARY KEY (org, id))")
-            .await
-            .expect("the table");
-        let done = Arc::new(AtomicU64::new(0));
-        let start = Instant::now();
-        let until = start + Duration::from_secs_f64(seconds);
-        let tasks: Vec<_> = (0..callers)
-            .map(|_| tokio::spawn(insert_until(pool.clone(), Arc::clone(&done), until)))
-            .collect();
-        for task in tasks {
-            task.await.expect("a caller");
-        }
-        done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
-    })
+/// Transactions of BEGIN, one prepared insert of an entry, COMMIT, in a database of their own.
+pub(crate) struct Raw {
+    runtime: tokio::runtime::Runtime,
+    pool: PgPool,
+}
+
+impl Raw {
+    pub(crate) fn new(url: &str) -> Raw {
+        let url = fresh_database(url);
+        let runtime = runtime();
+        let pool = runtime.block_on(async {
+            let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+            let pool = pool.connect(&url).await.expect("the database");
+            let table = "CREATE TABLE entry (org TEXT, id TEXT, entry TEXT, PRIMARY KEY (org, id))";
+            pool.execute(table).await.expect("the table");
+            pool
+        });
+        Raw { runtime, pool }
+    }
+
+    /// How many a second, of as many tasks as there are callers.
+    pub(crate) fn commit(&self, callers: usize, seconds: f64) -> f64 {
+        self.runtime.block_on(async {
+            let done = Arc::new(AtomicU64::new(0));
+            let start = Instant::now();
+            let until = start + Duration::from_secs_f64(seconds);
+            let tasks: Vec<_> = (0..callers)
+                .map(|_| tokio::spawn(insert_until(self.pool.clone(), Arc::clone(&done), until)))
+                .collect();
+            for task in tasks {
+                task.await.expect("a caller");
+            }
+            done.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
+        })
+    }
 }
 
 async fn insert_until(pool: PgPool, done: Arc<AtomicU64>, until: Instant) {

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use agentidp_core::{
@@ -13,7 +14,7 @@ use agentidp_core::{
 
 use crate::issuance::issue;
 use crate::per_second;
-use crate::timing::memory_megabytes;
+use crate::timing::{ByTurns, Sample, by_turns, memory_megabytes};
 
 const API: &str = "https://api.example.com";
 const CALLERS: usize = 64;
@@ -45,6 +46,8 @@ struct Crowd {
     idp: Idp,
     organizations: Vec<OrgId>,
     clients: Vec<(String, String)>,
+    /// How many tokens were asked for so far: the next one is the next client's.
+    asked: AtomicUsize,
 }
 
 impl Crowd {
@@ -71,12 +74,11 @@ impl Crowd {
             }
         });
         let (organizations, clients) = filled.into_inner().expect("no filler panics");
-        Crowd { idp, organizations, clients }
+        Crowd { idp, organizations, clients, asked: AtomicUsize::new(0) }
     }
 
-    /// Tokens a second, each caller going round among its own share of the clients.
-    fn issue(&self, seconds: f64) -> crate::timing::Sample {
-        // Once round, so that what is measured is a working set and not its first reading.
+    /// Once round all clients, so that what is measured is a working set and not its first reading.
+    fn warm(&self) {
         std::thread::scope(|scope| {
             for share in self.clients.chunks(self.clients.len().div_ceil(FILLERS)) {
                 scope.spawn(move || {
@@ -86,11 +88,18 @@ impl Crowd {
                 });
             }
         });
-        issue(&self.idp, CALLERS, seconds, |caller, round| {
-            let at = (caller + round * CALLERS) % self.clients.len();
+    }
+
+    /// Tokens a second, each caller going round among its own share of the clients.
+    fn issue(&self, seconds: f64) -> Sample {
+        let begun = self.asked.load(Ordering::Relaxed);
+        let sample = issue(&self.idp, CALLERS, seconds, |caller, round| {
+            let at = (begun + caller + round * CALLERS) % self.clients.len();
             let (id, secret) = self.clients.get(at).expect("a client");
             request(id, secret)
-        })
+        });
+        self.asked.store(begun + sample.count, Ordering::Relaxed);
+        sample
     }
 }
 
@@ -139,21 +148,24 @@ pub(crate) fn run(home: &Path, seconds: f64) {
         begun.elapsed().as_secs_f64(),
     );
     println!("| SQLite FULL, EdDSA | small | large | ratio |\n|---|---|---|---|");
-    let (few, many) = (small.issue(seconds), large.issue(seconds));
-    row("tokens/s, 64 callers", few.rate, many.rate);
-    println!("| processor us a token | {:.1} | {:.1} | |", few.cpu_us, many.cpu_us);
-    let registering = |crowd: &Crowd| {
+    small.warm();
+    large.warm();
+    let issuing = |crowd: &Crowd, seconds: f64| crowd.issue(seconds);
+    let tokens = compare("tokens/s, 64 callers", &small, &large, 3.0 * seconds, issuing);
+    println!("| processor us a token, there | | {:.1} | |", tokens.ours.cpu_us);
+    let registering = |crowd: &Crowd, seconds: f64| {
         let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
-        per_second(seconds, || org.register_agent(NewAgent::new("one more")).map_or(0, |_| 1))
+        let register = || org.register_agent(NewAgent::new("one more")).map_or(0, |_| 1);
+        Sample::of_rate(per_second(seconds, register))
     };
-    row("agents registered/s, 1 caller", registering(&small), registering(&large));
-    let listing = |crowd: &Crowd| {
+    compare("agents registered/s, 1 caller", &small, &large, seconds, registering);
+    let listing = |crowd: &Crowd, seconds: f64| {
         let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
-        per_second(seconds, || {
-            org.audit(&PageRequest::first().limit(100)).map_or(0, |page| page.items.len() / 100)
-        })
+        let first = PageRequest::first().limit(100);
+        let list = || org.audit(&first).map_or(0, |page| page.items.len() / 100);
+        Sample::of_rate(per_second(seconds, list))
     };
-    row("pages of 100 audit entries/s", listing(&small), listing(&large));
+    compare("pages of 100 audit entries/s", &small, &large, seconds, listing);
     memory(&large, size.tokens);
 }
 
@@ -173,6 +185,17 @@ fn memory(crowd: &Crowd, tokens: usize) {
     );
 }
 
-fn row(name: &str, small: f64, large: f64) {
-    println!("| {name} | {small:.0} | {large:.0} | {:.0} % |", 100.0 * large / small);
+/// The large instance beside the small one, by turns.
+fn compare(
+    name: &str,
+    small: &Crowd,
+    large: &Crowd,
+    seconds: f64,
+    measure: impl Fn(&Crowd, f64) -> Sample,
+) -> ByTurns {
+    let theirs = |seconds: f64| measure(small, 2.0 * seconds).rate;
+    let both = by_turns(seconds, |seconds| measure(large, seconds), theirs);
+    let (rate, ratio) = (both.ours.rate, 100.0 * both.ratio);
+    println!("| {name} | {:.0} | {rate:.0} | {ratio:.0} % |", both.theirs);
+    both
 }

@@ -12,6 +12,11 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// Where only the rate says something.
+    pub(crate) fn of_rate(rate: f64) -> Sample {
+        Sample { count: 0, rate, p50_ms: 0.0, p99_ms: 0.0, cpu_us: 0.0 }
+    }
+
     /// The sample of these single durations, taken over `elapsed` by all callers together, which
     /// cost `cpu_seconds` of the processor.
     pub(crate) fn of(mut durations: Vec<Duration>, elapsed: Duration, cpu_seconds: f64) -> Sample {
@@ -30,21 +35,56 @@ impl Sample {
     }
 }
 
-/// How often `work` runs in a second on one thread, after a short warm-up. The median of three.
+/// How often `work` runs in a second on one thread.
 pub(crate) fn per_second(seconds: f64, mut work: impl FnMut() -> usize) -> f64 {
-    let mut rates: Vec<f64> = (0..4)
-        .map(|_| {
-            let start = Instant::now();
-            let mut done = 0;
-            while start.elapsed().as_secs_f64() < seconds / 4.0 {
-                done += work();
-            }
-            done as f64 / start.elapsed().as_secs_f64()
-        })
-        .skip(1)
-        .collect();
-    rates.sort_unstable_by(f64::total_cmp);
-    rates.get(1).copied().unwrap_or_default()
+    let start = Instant::now();
+    let mut done = 0;
+    while start.elapsed().as_secs_f64() < seconds {
+        done += work();
+    }
+    done as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Turns that two sides take. A machine that others use as well is twice as fast in one second as in
+/// the next: what is compared must lie close together.
+pub(crate) const TURNS: usize = 7;
+
+/// One side beside another, as the medians of their turns.
+pub(crate) struct ByTurns {
+    pub(crate) ours: Sample,
+    pub(crate) theirs: f64,
+    /// Ours to theirs in the same turn.
+    pub(crate) ratio: f64,
+}
+
+/// Measures both sides by turns, after one that does not count: `seconds` of ours in all, and what
+/// `theirs` takes for the share of a turn that it is told.
+pub(crate) fn by_turns(
+    seconds: f64,
+    mut ours: impl FnMut(f64) -> Sample,
+    mut theirs: impl FnMut(f64) -> f64,
+) -> ByTurns {
+    let turn = seconds / TURNS as f64;
+    let both: Vec<(Sample, f64)> =
+        (0..=TURNS).map(|_| (ours(turn), theirs(turn / 2.0))).skip(1).collect();
+    let of = |what: &dyn Fn(&Sample) -> f64| median(both.iter().map(|(ours, _)| what(ours)));
+    ByTurns {
+        ours: Sample {
+            count: both.iter().map(|(ours, _)| ours.count).sum(),
+            rate: of(&|ours| ours.rate),
+            p50_ms: of(&|ours| ours.p50_ms),
+            p99_ms: of(&|ours| ours.p99_ms),
+            cpu_us: of(&|ours| ours.cpu_us),
+        },
+        theirs: median(both.iter().map(|(_, theirs)| *theirs)),
+        ratio: median(both.iter().map(|(ours, theirs)| ours.rate / theirs)),
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// Processor time that this process has used, in all its threads.
