@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use agentidp_core::base::Month;
 use agentidp_core::store::{
     Body, Done, EachRow, OwnedBody, Scope, Store, StoreError, Tx, Value, Verdict,
 };
@@ -206,5 +207,19 @@ impl Tx for FaultTx<'_> {
     ) -> Result<(), StoreError> {
         self.count()?;
         self.inner.query(sql, params, each)
+    }
+
+    fn append_entry(&mut self, event_id: &str, entry: &str) -> Result<(), StoreError> {
+        self.count()?;
+        self.inner.append_entry(event_id, entry)
+    }
+
+    fn count_tokens(&mut self, month: Month, count: i64, limit: i64) -> Result<bool, StoreError> {
+        self.count()?;
+        self.inner.count_tokens(month, count, limit)
+    }
+
+    fn writes_alone(&self) -> bool {
+        self.inner.writes_alone()
     }
 }

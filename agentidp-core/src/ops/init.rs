@@ -195,7 +195,7 @@ impl<'a> Maker<'a> {
         .with("did", did.as_str())
         .with("issuer", self.issuer.as_str())
         .to_bytes()?;
-        audit::append(tx, &event_id, &entry)?;
+        tx.append_entry(event_id.as_str(), &entry)?;
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn journal(
             audit::disclose(tx, &event_id, name, &sealed)?;
         }
     }
-    audit::append(tx, &event_id, &entry.to_bytes()?)?;
+    tx.append_entry(event_id.as_str(), &entry.to_bytes()?)?;
     if event.outcome == Outcome::Success {
         let payload = event.payload(organization, now)?;
         audit::enqueue(tx, &event_id, event.event_type, &payload, now.as_micros())?;

@@ -124,7 +124,7 @@ fn set_aside(tx: &mut dyn Tx, month: Month) -> Result<i64, StoreError> {
         }
         let share = (left / SHARES).clamp(1, limits::QUOTA_LEASE_MAX);
         let share = if attempt == ATTEMPTS_MAX { 1 } else { share };
-        if usage::add(tx, month, share, limit)? {
+        if tx.count_tokens(month, share, limit)? {
             return Ok(share);
         }
     }

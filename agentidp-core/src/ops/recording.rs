@@ -8,7 +8,7 @@ use crate::crypto::Alg;
 use crate::model::{ActingAgent, Client, Grant, ProvenBy, Refusal, ScopeSet, TokenResponse};
 use crate::oidc::{AccessTokenClaims, IdTokenClaims, SingleUse, at_hash, bound_to};
 use crate::store::credentials::{self, Basis};
-use crate::store::{Scope, StoreError, Tx, audit, usage};
+use crate::store::{Scope, StoreError, Tx, audit};
 
 use super::context::Context;
 use super::error::{Fault, TokenError};
@@ -113,7 +113,7 @@ impl Recording {
             return Err(NotRecorded::Stale);
         }
         if let Some((month, limit)) = self.to_count
-            && !usage::add(tx, month, 1, limit)?
+            && !tx.count_tokens(month, 1, limit)?
         {
             return Err(NotRecorded::QuotaExceeded);
         }

@@ -15,14 +15,6 @@ pub(crate) fn open_log(tx: &mut dyn Tx, origin: &str) -> Result<(), StoreError> 
     tx.execute(OPEN_LOG, &params).map(|_| ())
 }
 
-const APPEND: &str =
-    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
-
-/// Hands an entry to the sequencer, within the transaction.
-pub(crate) fn append(tx: &mut dyn Tx, event_id: &EventId, entry: &str) -> Result<(), StoreError> {
-    tx.execute(APPEND, &[Value::Text(event_id.as_str()), Value::Text(entry)]).map(|_| ())
-}
-
 const ENQUEUE: &str = "INSERT INTO outbox
         (organization_id, event_id, subscription_id, event_type, payload, created_at)
     SELECT ?1, ?2, s.subscription_id, ?3, ?4, ?5

@@ -236,28 +236,39 @@ pub(crate) struct Basis {
     pub(crate) kid: String,
 }
 
-// Scalar subqueries and not a join: SQLite prepares the join anew at each execution.
-const ISSUE_TOKEN: &str = "INSERT INTO audit_pending (organization_id, event_id, entry)
-    SELECT ?1, ?2, ?3
-    WHERE (SELECT version FROM organizations WHERE organization_id = ?1) = ?4
-        AND (SELECT version FROM agents WHERE organization_id = ?1 AND agent_id = ?5) = ?6
-        AND (SELECT state FROM signing_keys WHERE kid = ?7) = 'current'";
+const STANDS: &str = "SELECT ?1
+    WHERE (SELECT version FROM organizations WHERE organization_id = ?1) = ?2
+        AND (SELECT version FROM agents WHERE organization_id = ?1 AND agent_id = ?3) = ?4
+        AND (SELECT state FROM signing_keys WHERE kid = ?5) = 'current'";
 
-/// Records that a token is issued, if all that the decision was made on still stands. One statement
-/// reads and writes, so a revocation that committed before it wins.
+const ISSUE_TOKEN: &str = "INSERT INTO audit_pending (organization_id, event_id, entry)
+    SELECT ?1, ?6, ?7
+    WHERE (SELECT version FROM organizations WHERE organization_id = ?1) = ?2
+        AND (SELECT version FROM agents WHERE organization_id = ?1 AND agent_id = ?3) = ?4
+        AND (SELECT state FROM signing_keys WHERE kid = ?5) = 'current'";
+
+/// Records that a token is issued, if all that the decision was made on still stands. Where others may
+/// commit in between, one statement reads and writes: a revocation that committed before it wins.
 pub(crate) fn issue_token(
     tx: &mut dyn Tx,
     event_id: &EventId,
     entry: &str,
     basis: &Basis,
 ) -> Result<bool, StoreError> {
-    let params = [
-        Value::Text(event_id.as_str()),
-        Value::Text(entry),
+    let stands = [
         Value::Int(basis.org_version),
         Value::Text(basis.agent_id.as_str()),
         Value::Int(basis.agent_version),
         Value::Text(&basis.kid),
     ];
-    Ok(tx.execute(ISSUE_TOKEN, &params)? == 1)
+    if !tx.writes_alone() {
+        let [org, agent, version, kid] = stands;
+        let (event_id, entry) = (Value::Text(event_id.as_str()), Value::Text(entry));
+        return Ok(tx.execute(ISSUE_TOKEN, &[org, agent, version, kid, event_id, entry])? == 1);
+    }
+    if tx.tenant_row(STANDS, &stands, |_| Ok(()))?.is_none() {
+        return Ok(false);
+    }
+    tx.append_entry(event_id.as_str(), entry)?;
+    Ok(true)
 }

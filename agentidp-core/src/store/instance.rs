@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::audit::{Frontier, Hash};
+#[cfg(feature = "sqlite")]
+use crate::base::Month;
 use crate::base::{OrgId, Timestamp};
 use crate::model::Org;
 
-use super::{Row, StoreError, Tx, Value, orgs};
+use super::{StoreError, Tx, Value, orgs};
 
 /// What a public id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,34 +136,16 @@ const TAKE_PENDING: &str = "DELETE FROM audit_pending
          ORDER BY p.organization_id, p.event_id LIMIT 1024)
     RETURNING organization_id, event_id, entry";
 
-#[cfg(feature = "sqlite")]
-const ALL_PENDING: &str = "SELECT organization_id, event_id, entry FROM audit_pending";
-
-#[cfg(feature = "sqlite")]
-const FORGET_ALL_PENDING: &str = "DELETE FROM audit_pending";
-
-/// Takes pending entries out of the table, ordered by organization and event.
-pub(super) fn take_pending(
-    tx: &mut dyn Tx,
-    company: Company,
-) -> Result<Vec<PendingEntry>, StoreError> {
-    let mut taken = match company {
-        #[cfg(feature = "postgres")]
-        Company::Others => tx.rows(TAKE_PENDING, &[], read_pending)?,
-        #[cfg(feature = "sqlite")]
-        Company::None => {
-            let all = tx.rows(ALL_PENDING, &[], read_pending)?;
-            if !all.is_empty() {
-                tx.execute(FORGET_ALL_PENDING, &[])?;
-            }
-            all
-        }
-    };
-    // Neither statement promises an order.
-    taken.sort_unstable_by(|a, b| {
-        (&a.organization_id, &a.event_id).cmp(&(&b.organization_id, &b.event_id))
-    });
-    Ok(taken)
+/// Takes pending entries out of the table, at most `limits::SEQUENCE_BATCH_MAX`, in no order.
+#[cfg(feature = "postgres")]
+pub(super) fn take_pending(tx: &mut dyn Tx) -> Result<Vec<PendingEntry>, StoreError> {
+    tx.rows(TAKE_PENDING, &[], |row| {
+        Ok(PendingEntry {
+            organization_id: row.text(0)?.to_owned(),
+            event_id: row.text(1)?.to_owned(),
+            entry: row.text(2)?.to_owned(),
+        })
+    })
 }
 
 #[cfg(feature = "postgres")]
@@ -204,14 +188,6 @@ const STOP_OVERRUN_LOGS: &str = "UPDATE audit_heads SET stopped = 1
 #[cfg(feature = "postgres")]
 pub(super) fn stop_overrun_logs(tx: &mut dyn Tx) -> Result<(), StoreError> {
     tx.execute(STOP_OVERRUN_LOGS, &[]).map(|_| ())
-}
-
-fn read_pending(row: &dyn Row) -> Result<PendingEntry, StoreError> {
-    Ok(PendingEntry {
-        organization_id: row.text(0)?.to_owned(),
-        event_id: row.text(1)?.to_owned(),
-        entry: row.text(2)?.to_owned(),
-    })
 }
 
 /// The end of a log.
@@ -281,6 +257,33 @@ pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(
     Ok(())
 }
 
+/// In most months the row is there already; this form counts for many organizations at once.
+#[cfg(feature = "sqlite")]
+const COUNT_TOKENS: &str = "INSERT INTO token_usage (organization_id, month, issued)
+    VALUES (?1, ?2, ?3)
+    ON CONFLICT (organization_id, month) DO UPDATE SET issued = token_usage.issued + excluded.issued";
+
+#[cfg(feature = "sqlite")]
+static COUNT_MANY_TOKENS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(COUNT_TOKENS, 3));
+
+/// Counts the tokens that each organization has issued more in a month.
+#[cfg(feature = "sqlite")]
+pub(super) fn count_tokens(
+    tx: &mut dyn Tx,
+    issued: &[(OrgId, Month, i64)],
+) -> Result<(), StoreError> {
+    for (sql, chunk) in COUNT_MANY_TOKENS.over(issued) {
+        let params: Vec<Value<'_>> = chunk
+            .iter()
+            .flat_map(|(organization, month, count)| {
+                [Value::Text(organization.as_str()), Value::Int(month.as_int()), Value::Int(*count)]
+            })
+            .collect();
+        tx.execute(sql, &params)?;
+    }
+    Ok(())
+}
+
 /// An entry with its number and its links.
 pub(super) struct NumberedEntry<'a> {
     pub(super) seq: u64,
@@ -322,7 +325,7 @@ fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 6] {
 struct Steps([&'static str; STEPS.len()]);
 
 /// How many rows the forms take, the most first.
-const STEPS: [usize; 4] = [128, 32, 8, 1];
+const STEPS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
 
 impl Steps {
     fn new(form: impl Fn(usize) -> String) -> Steps {
@@ -377,7 +380,7 @@ mod tests {
         let steps = Steps::of_rows("INSERT INTO t VALUES (?1, ?2)", 2);
         let items: Vec<usize> = (0..301).collect();
         let sizes: Vec<usize> = steps.over(&items).map(|(_, chunk)| chunk.len()).collect();
-        assert_eq!(sizes, [128, 128, 32, 8, 1, 1, 1, 1, 1]);
+        assert_eq!(sizes, [128, 128, 32, 8, 4, 1]);
         let all: Vec<usize> = steps.over(&items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
         assert_eq!(all, items);
         assert_eq!(steps.over(&items[..0]).count(), 0);

@@ -11,16 +11,21 @@ use crate::audit::{Hash, chain_hash, leaf_hash};
 use super::instance::{self, Company, LogHead, NumberedEntry, PendingEntry};
 use super::{StoreError, Tx};
 
-/// Numbers pending entries, at most `limits::SEQUENCE_BATCH_MAX` where others write beside us, and
-/// tells how many were taken up.
+/// Numbers `pending` entries.
 ///
 /// The caller sees to it that nobody else does so at the same time.
 ///
 /// # Errors
 /// [`StoreError::BrokenHead`] where a log cannot be continued and its entries could not be left
 /// aside; then the transaction must be given up.
-pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError> {
-    let pending = instance::take_pending(tx, company)?;
+pub(super) fn number(
+    tx: &mut dyn Tx,
+    mut pending: Vec<PendingEntry>,
+    company: Company,
+) -> Result<(), StoreError> {
+    pending.sort_unstable_by(|a, b| {
+        (&a.organization_id, &a.event_id).cmp(&(&b.organization_id, &b.event_id))
+    });
     let logs: Vec<&[PendingEntry]> =
         pending.chunk_by(|a, b| a.organization_id == b.organization_id).collect();
     let names: Vec<&str> = logs.iter().filter_map(|log| name(log)).collect();
@@ -40,8 +45,7 @@ pub(super) fn run(tx: &mut dyn Tx, company: Company) -> Result<usize, StoreError
         StoreError::Constraint(_) => StoreError::BrokenHead,
         other => other,
     })?;
-    instance::move_heads(tx, &moved)?;
-    Ok(pending.len())
+    instance::move_heads(tx, &moved)
 }
 
 /// What to do with entries of a log whose head is damaged. The transaction that wrote them must fail

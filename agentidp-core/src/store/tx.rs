@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::OrgId;
+use crate::base::{Month, OrgId};
 
 use super::StoreError;
 
@@ -156,7 +156,48 @@ pub trait Tx {
         params: &[Value<'_>],
         each: &mut EachRow<'_>,
     ) -> Result<(), StoreError>;
+
+    /// Hands an audit entry of the scope's organization to the sequencer, which numbers it when the
+    /// transaction commits or soon after.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction must then be given up.
+    fn append_entry(&mut self, event_id: &str, entry: &str) -> Result<(), StoreError> {
+        self.execute(APPEND_ENTRY, &[Value::Text(event_id), Value::Text(entry)]).map(|_| ())
+    }
+
+    /// Counts `count` more tokens that the scope's organization issues in `month`, unless that would be
+    /// more than `limit`. Two cannot both have the last: the second waits for the first.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the transaction must then be given up.
+    fn count_tokens(&mut self, month: Month, count: i64, limit: i64) -> Result<bool, StoreError> {
+        if count > limit {
+            return Ok(false);
+        }
+        let (month, count, limit) =
+            (Value::Int(month.as_int()), Value::Int(count), Value::Int(limit));
+        // Where there is no row yet, somebody else may begin the month at the same time.
+        Ok(self.execute(COUNT_TOKENS, &[month, count, limit])? == 1
+            || self.execute(BEGIN_MONTH, &[month, count])? == 1
+            || self.execute(COUNT_TOKENS, &[month, count, limit])? == 1)
+    }
+
+    /// Whether nobody else commits while this transaction writes, so that what it read still stands when
+    /// it writes, in another statement.
+    fn writes_alone(&self) -> bool {
+        false
+    }
 }
+
+const APPEND_ENTRY: &str =
+    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
+
+const COUNT_TOKENS: &str = "UPDATE token_usage SET issued = issued + ?3
+    WHERE organization_id = ?1 AND month = ?2 AND issued + ?3 <= ?4";
+
+const BEGIN_MONTH: &str = "INSERT INTO token_usage (organization_id, month, issued)
+    VALUES (?1, ?2, ?3) ON CONFLICT (organization_id, month) DO NOTHING";
 
 impl dyn Tx + '_ {
     /// All rows of an instance statement, read by `read`.

@@ -4,33 +4,6 @@ use crate::base::Month;
 
 use super::{StoreError, Tx, Value};
 
-const ADD: &str = "UPDATE token_usage SET issued = issued + ?3
-    WHERE organization_id = ?1 AND month = ?2 AND issued + ?3 <= ?4";
-
-const BEGIN: &str = "INSERT INTO token_usage (organization_id, month, issued)
-    VALUES (?1, ?2, ?3) ON CONFLICT (organization_id, month) DO NOTHING";
-
-/// Counts `count` more tokens of the month, unless that would be more than `limit`. Two cannot both
-/// have the last: the second waits for the first.
-///
-/// In all but the first call of a month the row is there, and an UPDATE costs SQLite half of what an
-/// upsert does.
-pub(crate) fn add(
-    tx: &mut dyn Tx,
-    month: Month,
-    count: i64,
-    limit: i64,
-) -> Result<bool, StoreError> {
-    if count > limit {
-        return Ok(false);
-    }
-    let (month, count, limit) = (Value::Int(month.as_int()), Value::Int(count), Value::Int(limit));
-    // Where there is no row yet, somebody else may begin the month at the same time.
-    Ok(tx.execute(ADD, &[month, count, limit])? == 1
-        || tx.execute(BEGIN, &[month, count])? == 1
-        || tx.execute(ADD, &[month, count, limit])? == 1)
-}
-
 const GIVE_BACK: &str = "UPDATE token_usage SET issued = issued - ?3
     WHERE organization_id = ?1 AND month = ?2 AND issued >= ?3";
 

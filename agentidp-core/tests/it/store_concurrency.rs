@@ -19,8 +19,6 @@ const ORGANIZATIONS_VARIABLE: &str = "AGENTIDP_TEST_APPEND_FOR";
 
 const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
     VALUES (?1, 0, ?2, ?3) ON CONFLICT (organization_id) DO NOTHING";
-const APPEND: &str =
-    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
 const ROWS: &str = "SELECT seq, event_id, entry, previous_hash, hash FROM audit_logs
     WHERE organization_id = ?1 ORDER BY seq";
 const HEAD: &str = "SELECT size, hash, frontier FROM audit_heads WHERE organization_id = ?1";
@@ -109,7 +107,7 @@ fn append(store: &dyn Store, organization: &OrgId, owned: bool) -> Result<(), St
     let entry = entry.to_bytes().unwrap();
     let both = move |tx: &mut dyn Tx| {
         tx.execute(OPEN_LOG, &[Value::Blob(&genesis_hash(&origin)), Value::Blob(&[])])?;
-        tx.execute(APPEND, &[Value::Text(event.as_str()), Value::Text(&entry)]).map(|_| ())
+        tx.append_entry(event.as_str(), &entry)
     };
     // Every other one by the way of those that borrow nothing, so that both meet in one batch.
     let scope = Scope::Org(organization.clone());

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use agentidp_core::base::{Month, Timestamp};
 use agentidp_core::store::{Kind, Scope, StoreError, Value};
 use agentidp_testkit::{Fault, FaultStore};
 
@@ -29,6 +30,7 @@ on_every_engine! {
     concurrent_writers_all_commit_and_their_errors_are_their_own,
     a_read_sees_one_state,
     a_large_transaction_has_all_its_entries_numbered,
+    what_is_undone_is_neither_numbered_nor_counted,
     the_schema_is_made_once_and_foreign_ones_are_refused,
     an_empty_database_is_not_current,
     a_fault_store_fails_where_it_is_told_to,
@@ -352,14 +354,12 @@ fn a_read_sees_one_state(bed: &Bed) {
 fn a_large_transaction_has_all_its_entries_numbered(bed: &Bed) {
     const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
         VALUES (?1, 0, ?2, ?3)";
-    const APPEND: &str =
-        "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, '{}')";
     let scope = Scope::Org(bed.organization());
     bed.store()
         .write::<_, StoreError>("test", &scope, |tx| {
             tx.execute(OPEN_LOG, &[Value::Blob(&[0; 32]), Value::Blob(&[])])?;
             for at in 0..2500 {
-                tx.execute(APPEND, &[Value::Text(&format!("{at:05}"))])?;
+                tx.append_entry(&format!("{at:05}"), "{}")?;
             }
             Ok(())
         })
@@ -372,6 +372,48 @@ fn a_large_transaction_has_all_its_entries_numbered(bed: &Bed) {
         Ok((pending, last))
     });
     assert_eq!(counts, Ok((0, 2499)));
+}
+
+/// Entries and counts that an engine may keep in memory until the commit are the transaction's, and those
+/// of its organization.
+fn what_is_undone_is_neither_numbered_nor_counted(bed: &Bed) {
+    const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+        VALUES (?1, 0, ?2, ?3)";
+    const ENTRIES: &str = "SELECT event_id FROM audit_logs WHERE organization_id = ?1 ORDER BY seq";
+    const ISSUED: &str = "SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2";
+    const LIMIT: i64 = 10;
+    let month = Month::of(Timestamp::from_micros(0));
+    let [own, other] = [(); 2].map(|()| Scope::Org(bed.organization()));
+    for scope in [&own, &other] {
+        bed.store()
+            .write::<_, StoreError>("open", scope, |tx| {
+                tx.execute(OPEN_LOG, &[Value::Blob(&[0; 32]), Value::Blob(&[])])
+            })
+            .unwrap();
+    }
+    let issue = |scope: &Scope, event: &str, count: i64, then: Result<(), StoreError>| {
+        bed.store().write("issue", scope, |tx| {
+            tx.append_entry(event, "{}")?;
+            let fits = tx.count_tokens(month, count, LIMIT)?;
+            // Twice in one transaction, to be undone twice.
+            let fits = fits && tx.count_tokens(month, 1, LIMIT)?;
+            then.clone().map(|()| fits)
+        })
+    };
+    let refused = Err(StoreError::NotRun);
+    assert_eq!(issue(&own, "a", 3, Ok(())), Ok(true));
+    assert_eq!(issue(&own, "b", 5, refused.clone()), Err(StoreError::NotRun));
+    assert_eq!(issue(&other, "c", 8, refused), Err(StoreError::NotRun));
+    assert_eq!(issue(&own, "d", 5, Ok(())), Ok(true), "what was undone is free again");
+    assert_eq!(issue(&own, "e", 1, Ok(())), Ok(false), "that was the last");
+    assert_eq!(issue(&other, "f", 8, Ok(())), Ok(true), "the other has a month of its own");
+    bed.store().settle().unwrap();
+    for (scope, entries, issued) in [(&own, vec!["a", "d", "e"], 10), (&other, vec!["f"], 9)] {
+        let found = bed.store().read::<_, StoreError>(scope, |tx| {
+            Ok((texts(tx, ENTRIES, &[])?, int(tx, ISSUED, &[Value::Int(month.as_int())])?))
+        });
+        assert_eq!(found, Ok((entries.into_iter().map(str::to_owned).collect(), issued)));
+    }
 }
 
 fn the_schema_is_made_once_and_foreign_ones_are_refused(bed: &Bed) {

@@ -143,5 +143,8 @@ fn run_locked(
         return Ok(None);
     }
     first(tx)?;
-    sequencer::run(tx, Company::Others).map(Some)
+    let pending = instance::take_pending(tx)?;
+    let taken = pending.len();
+    sequencer::number(tx, pending, Company::Others)?;
+    Ok(Some(taken))
 }

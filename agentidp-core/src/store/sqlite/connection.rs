@@ -23,14 +23,13 @@ const PREPARED_STATEMENTS_MAX: usize = 256;
 pub(super) const LOG_PAGES: u32 = 8000;
 
 /// Tables that instance statements may read; all other tenant tables open to their organization alone.
-const INSTANCE_READS: [&str; 5] =
-    ["directory", "organizations", "audit_pending", "audit_logs", "audit_heads"];
+const INSTANCE_READS: [&str; 4] = ["directory", "organizations", "audit_logs", "audit_heads"];
 
-/// Tables that instance statements may write: the sequencer's, and those that are purged.
+/// Tables that instance statements may write: those of a batch's end, and those that are purged.
 const INSTANCE_WRITES: [&str; 6] = [
-    "audit_pending",
     "audit_logs",
     "audit_heads",
+    "token_usage",
     "revoked_tokens",
     "single_uses",
     "idempotency_keys",
@@ -190,20 +189,6 @@ pub(super) fn open_reader(location: &Location) -> Result<(Connection, ScopeCell)
     Ok((connection, scope))
 }
 
-/// Pending audit entries live only as long as the transaction that numbers them, so on a writing
-/// connection they are kept in memory: a TEMP table takes the name of the one in the file, which
-/// spares the log their pages.
-const PENDING_IN_MEMORY: &str = "CREATE TEMP TABLE audit_pending (
-    organization_id TEXT NOT NULL, event_id TEXT NOT NULL, entry TEXT NOT NULL) STRICT;
-CREATE TEMP TRIGGER wall_insert_pending BEFORE INSERT ON temp.audit_pending
-FOR EACH ROW WHEN NOT scope_owns(NEW.organization_id)
-BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;
-CREATE TEMP TRIGGER wall_update_pending BEFORE UPDATE ON temp.audit_pending
-FOR EACH ROW BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;
-CREATE TEMP TRIGGER wall_delete_pending BEFORE DELETE ON temp.audit_pending
-FOR EACH ROW WHEN NOT scope_reaches(OLD.organization_id)
-BEGIN SELECT RAISE(ABORT, 'row outside its organization'); END;";
-
 /// The instance's own tables, which anybody may read and the `system` organization alone may write.
 const SYSTEM_TABLES: [&str; 3] = ["instance", "peppers", "signing_keys"];
 
@@ -235,7 +220,6 @@ pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreErro
     connection
         .execute_batch(&triggers)
         .and_then(|()| connection.execute_batch(&system))
-        .and_then(|()| connection.execute_batch(PENDING_IN_MEMORY))
         .map_err(|error| failure::opening(&error))
 }
 

@@ -4,6 +4,7 @@ mod checkpoint;
 mod combine;
 mod connection;
 mod failure;
+mod gathered;
 mod helper;
 mod store;
 mod tx;

@@ -2,20 +2,50 @@
 
 use rusqlite::{CachedStatement, Connection, types::ValueRef};
 
+use crate::base::{Month, OrgId};
 use crate::store::{EachRow, Row, Scope, StoreError, Tx, Value};
 
 use super::failure;
+use super::gathered::Gathered;
 
 /// A transaction of one scope on `connection`.
 pub(super) struct SqliteTx<'c> {
     connection: &'c Connection,
     scope: Scope,
     failure: Option<StoreError>,
+    /// What it leaves to the end of its batch, if it is a member of one.
+    gathered: Option<&'c mut Gathered>,
+    /// What it can go back to: made before its first statement that writes.
+    savepoint: Savepoint,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Savepoint {
+    /// Everything ends together.
+    Never,
+    NotYet,
+    Made,
 }
 
 impl<'c> SqliteTx<'c> {
     pub(super) fn new(connection: &'c Connection, scope: &Scope) -> SqliteTx<'c> {
-        SqliteTx { connection, scope: scope.clone(), failure: None }
+        let savepoint = Savepoint::Never;
+        SqliteTx { connection, scope: scope.clone(), failure: None, gathered: None, savepoint }
+    }
+
+    /// A member of a batch, which can be undone while the others stay.
+    pub(super) fn member(
+        connection: &'c Connection,
+        scope: &Scope,
+        gathered: &'c mut Gathered,
+    ) -> SqliteTx<'c> {
+        let own = Self::new(connection, scope);
+        SqliteTx { gathered: Some(gathered), savepoint: Savepoint::NotYet, ..own }
+    }
+
+    /// Whether there is a savepoint, to be released at its end.
+    pub(super) fn has_savepoint(&self) -> bool {
+        self.savepoint == Savepoint::Made
     }
 
     /// What a statement failed of. A transaction that has failed must not commit.
@@ -26,12 +56,32 @@ impl<'c> SqliteTx<'c> {
     /// Runs `work` unless a statement failed before; remembers when it fails.
     fn unless_failed<T>(
         &mut self,
-        work: impl FnOnce(&SqliteTx<'c>) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut SqliteTx<'c>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
         work(self).map_err(|failure| self.failure.insert(failure).clone())
+    }
+
+    /// Makes the savepoint before the first statement that writes.
+    fn before(&mut self, statement: &CachedStatement<'_>) -> Result<(), StoreError> {
+        if self.savepoint == Savepoint::NotYet && !statement.readonly() {
+            self.connection
+                .prepare_cached("SAVEPOINT member")
+                .and_then(|mut savepoint| savepoint.execute([]))
+                .map_err(|error| failure::failing(&error))?;
+            self.savepoint = Savepoint::Made;
+        }
+        Ok(())
+    }
+
+    /// The organization, and what is gathered for it.
+    fn gathering(&mut self) -> Result<(&OrgId, &mut Gathered), StoreError> {
+        match (&self.scope, &mut self.gathered) {
+            (Scope::Org(organization), Some(gathered)) => Ok((organization, gathered)),
+            _ => Err(StoreError::TenantWall),
+        }
     }
 
     fn bound(
@@ -73,7 +123,9 @@ impl Tx for SqliteTx<'_> {
 
     fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, StoreError> {
         self.unless_failed(|tx| {
-            let changed = tx.bound(sql, params)?.raw_execute();
+            let mut statement = tx.bound(sql, params)?;
+            tx.before(&statement)?;
+            let changed = statement.raw_execute();
             changed.map(|rows| rows as u64).map_err(|error| failure::failing(&error))
         })
     }
@@ -86,6 +138,7 @@ impl Tx for SqliteTx<'_> {
     ) -> Result<(), StoreError> {
         self.unless_failed(|tx| {
             let mut statement = tx.bound(sql, params)?;
+            tx.before(&statement)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next().map_err(|error| failure::failing(&error))? {
                 each(&SqliteRow(row))?;
@@ -93,7 +146,40 @@ impl Tx for SqliteTx<'_> {
             Ok(())
         })
     }
+
+    fn append_entry(&mut self, event_id: &str, entry: &str) -> Result<(), StoreError> {
+        self.unless_failed(|tx| {
+            let (organization, gathered) = tx.gathering()?;
+            gathered.append(organization, event_id, entry);
+            Ok(())
+        })
+    }
+
+    fn count_tokens(&mut self, month: Month, count: i64, limit: i64) -> Result<bool, StoreError> {
+        let counting = |tx: &mut SqliteTx<'_>| {
+            let (organization, gathered) = tx.gathering()?;
+            Ok(gathered.count(organization, month, count, limit))
+        };
+        if let Some(fits) = self.unless_failed(counting)? {
+            return Ok(fits);
+        }
+        let tx: &mut dyn Tx = self;
+        let before = tx.tenant_row(ISSUED, &[Value::Int(month.as_int())], |row| row.int(1))?;
+        self.unless_failed(|tx| {
+            let (organization, gathered) = tx.gathering()?;
+            gathered.begin_month(organization, month, before.unwrap_or(0));
+            Ok(())
+        })?;
+        Ok(self.unless_failed(counting)?.unwrap_or(false))
+    }
+
+    fn writes_alone(&self) -> bool {
+        true
+    }
 }
+
+const ISSUED: &str = "SELECT organization_id, issued FROM token_usage
+    WHERE organization_id = ?1 AND month = ?2";
 
 struct SqliteRow<'r>(&'r rusqlite::Row<'r>);
 

@@ -19,11 +19,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::base::{limits, pause};
-use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict, instance, sequencer};
+use crate::store::instance;
+use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict, sequencer};
 
 use super::combine::{Queue, Ticket, Turn};
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
+use super::gathered::Gathered;
 use super::helper::Bell;
 use super::tx::SqliteTx;
 
@@ -70,6 +72,7 @@ impl Writer {
             connection,
             scope,
             batch: None,
+            gathered: Gathered::default(),
             data_version: None,
             shared: false,
             log_growth: 0,
@@ -275,6 +278,8 @@ struct OpenWriter {
     connection: Connection,
     scope: ScopeCell,
     batch: Option<Arc<Batch>>,
+    /// What the batch's members leave to its end.
+    gathered: Gathered,
     /// SQLite's counter of other connections' commits, as of the last batch.
     data_version: Option<i64>,
     /// Whether others wrote to the file since our last batch.
@@ -306,28 +311,27 @@ impl OpenWriter {
         Ok(batch)
     }
 
-    /// Runs one closure in a savepoint.
+    /// Runs one closure so that it can be undone.
     fn run(&mut self, scope: &Scope, body: &mut Body<'_>) -> Ran {
         if let Some(batch) = &self.batch {
             batch.members.fetch_add(1, Ordering::Relaxed);
         }
-        if let Err(error) = self.statement("SAVEPOINT member") {
-            return Ran::TransactionLost(error);
-        }
         self.scope.set(Some(scope));
-        let mut tx = SqliteTx::new(&self.connection, scope);
+        let mark = self.gathered.mark();
+        let mut tx = SqliteTx::member(&self.connection, scope, &mut self.gathered);
         let verdict = catch_unwind(AssertUnwindSafe(|| body(&mut tx)));
         self.scope.set(None);
         if self.connection.is_autocommit() {
             let lost = || StoreError::Failed("the transaction was lost".to_owned());
             return Ran::TransactionLost(tx.into_failure().unwrap_or_else(lost));
         }
+        let has_savepoint = tx.has_savepoint();
         let failure = tx.into_failure();
-        let kept = match &verdict {
-            Ok(Verdict::Commit) if failure.is_none() => Ok(()),
-            Ok(_) | Err(_) => self.statement("ROLLBACK TO member"),
-        };
-        if let Err(error) = kept.and_then(|()| self.statement("RELEASE member")) {
+        let stays = failure.is_none() && matches!(verdict, Ok(Verdict::Commit));
+        if !stays {
+            self.gathered.take_back(mark);
+        }
+        if has_savepoint && let Err(error) = self.end_member(stays) {
             return Ran::TransactionLost(error);
         }
         match (verdict, failure) {
@@ -335,6 +339,13 @@ impl OpenWriter {
             (Ok(_), _) => Ran::Done,
             (Err(payload), _) => Ran::Panicked(Payload(payload)),
         }
+    }
+
+    fn end_member(&self, stays: bool) -> Result<(), StoreError> {
+        if !stays {
+            self.statement("ROLLBACK TO member")?;
+        }
+        self.statement("RELEASE member")
     }
 
     /// Runs the closures of `tickets` and commits; what each owner is to do about it.
@@ -372,11 +383,13 @@ impl OpenWriter {
     /// Numbers the batch's audit entries, commits, and gives everybody their answer.
     fn commit(&mut self) -> Result<(), StoreError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
+        let (entries, issued) = std::mem::take(&mut self.gathered).into_parts();
         self.scope.set(Some(&Scope::Instance));
         // Nobody of the batch may be left asleep, whatever happens here.
         let numbered = catch_unwind(AssertUnwindSafe(|| {
             let mut tx = SqliteTx::new(&self.connection, &Scope::Instance);
-            sequencer::run(&mut tx, instance::Company::None)
+            sequencer::number(&mut tx, entries, instance::Company::None)?;
+            instance::count_tokens(&mut tx, &issued)
         }));
         self.scope.set(None);
         self.log_growth += BATCH_PAGES + batch.members.load(Ordering::Relaxed);
@@ -410,6 +423,7 @@ impl OpenWriter {
             let _ = self.statement("ROLLBACK");
         }
         let members = self.members();
+        self.gathered = Gathered::default();
         if let Some(batch) = self.batch.take() {
             batch
                 .finish(Outcome::Failed(StoreError::Failed("the transaction was lost".to_owned())));

@@ -133,9 +133,7 @@ fn a_head_put_back_to_an_older_state_stops_its_own_log_alone(engine: Engine) {
     test.finish();
 }
 
-const WAIT_AGAIN: &str = "INSERT INTO audit_pending (organization_id, event_id, entry)
-    SELECT organization_id, event_id, entry FROM audit_logs
-    WHERE organization_id = ?1 AND seq = 0";
+const FIRST: &str = "SELECT event_id, entry FROM audit_logs WHERE organization_id = ?1 AND seq = 0";
 const DROP_NUMBERED: &str = "DELETE FROM audit_pending WHERE organization_id = ?1
     AND event_id IN (SELECT event_id FROM audit_logs WHERE organization_id = ?1)";
 const GO_ON: &str = "UPDATE audit_heads SET stopped = 0 WHERE organization_id = ?1";
@@ -145,7 +143,15 @@ fn an_entry_that_has_its_number_already_stops_its_own_log_alone(engine: Engine) 
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
     let before = head(&test, &acme.org.id);
-    let written = write(&test, &acme.org.id, |tx| tx.execute(WAIT_AGAIN, &[]));
+    let written = write(&test, &acme.org.id, |tx| {
+        let mut first = None;
+        tx.query(FIRST, &[], &mut |row| {
+            first = Some((row.text(0)?.to_owned(), row.text(1)?.to_owned()));
+            Ok(())
+        })?;
+        let (event_id, entry) = first.unwrap();
+        tx.append_entry(&event_id, &entry)
+    });
     test.idp.token(&globex.request()).unwrap();
     assert!(test.idp.org(&globex.org.id).verify_audit().unwrap().valid);
     assert_eq!(pending(&test, &globex.org.id), 0);
@@ -153,7 +159,7 @@ fn an_entry_that_has_its_number_already_stops_its_own_log_alone(engine: Engine) 
         assert_eq!(written, Err(StoreError::BrokenHead));
         assert_eq!(head(&test, &acme.org.id), before);
     } else {
-        assert_eq!(written, Ok(1));
+        assert_eq!(written, Ok(()));
         assert_eq!(head(&test, &acme.org.id), Head { stopped: 1, ..before });
         write(&test, &acme.org.id, |tx| tx.execute(DROP_NUMBERED, &[])).unwrap();
         write(&test, &acme.org.id, |tx| tx.execute(GO_ON, &[])).unwrap();

@@ -82,8 +82,6 @@ const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, fr
 const INSERT_ROW: &str = "INSERT INTO outbox
         (organization_id, event_id, subscription_id, event_type, payload, created_at)
     VALUES (?1, ?2, 's', ?3, ?4, 0)";
-const INSERT_PENDING: &str = "INSERT INTO audit_pending (organization_id, event_id, entry)
-    VALUES (?1, ?2, ?3)";
 const ROWS: &str = "SELECT event_id FROM outbox WHERE organization_id = ?1 ORDER BY event_id";
 const NUMBERED: &str =
     "SELECT event_id FROM audit_logs WHERE organization_id = ?1 ORDER BY event_id";
@@ -153,7 +151,7 @@ impl Bed {
         let payload = "x".repeat(fault.map_or(0, Fault::payload_size));
         let row = [Value::Text(name), Value::Text(&kind), Value::Text(&payload)];
         tx.execute(INSERT_ROW, &row)?;
-        tx.execute(INSERT_PENDING, &[Value::Text(name), Value::Text(&kind)])?;
+        tx.append_entry(name, &kind)?;
         if fault == Some(Fault::RefusedCommit) {
             self.refuses.store(true, Ordering::SeqCst);
         }
