@@ -1,5 +1,6 @@
 //! Threads that help the writer of a store which lives long: each sleeps until its bell rings.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -10,6 +11,7 @@ use super::writer::Writer;
 pub(super) struct Bell {
     state: Mutex<State>,
     changed: Condvar,
+    has_rung: AtomicBool,
 }
 
 #[derive(Default)]
@@ -21,8 +23,14 @@ struct State {
 impl Bell {
     /// There is something to do.
     pub(super) fn ring(&self) {
+        self.has_rung.store(true, Ordering::Relaxed);
         self.lock().rung = true;
         self.changed.notify_one();
+    }
+
+    /// Whether it rang at all so far.
+    pub(super) fn has_rung(&self) -> bool {
+        self.has_rung.load(Ordering::Relaxed)
     }
 
     fn close(&self) {

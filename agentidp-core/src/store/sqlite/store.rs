@@ -26,33 +26,12 @@ pub struct SqliteStore {
     // write-ahead log into the database, and one that only reads cannot.
     readers: Mutex<Vec<Reader>>,
     returned: Condvar,
-    helpers: OnceLock<Helpers>,
+    /// Leads the batches of callers that do not wait. Without it they wait, and lead their own.
+    committer: OnceLock<Option<Helper>>,
+    /// Keeps the log short, once it has grown. Without it a commit does, now and then.
+    checkpointer: OnceLock<Option<Helper>>,
     writer: Arc<Writer>,
     location: Location,
-}
-
-/// The threads of a store whose callers do not wait, started when the first of them comes.
-struct Helpers {
-    /// Leads batches. Without it callers lead their own, and wait.
-    committer: Option<Helper>,
-    /// Keeps the log short. Without it a commit does, now and then.
-    _checkpointer: Option<Helper>,
-}
-
-impl Helpers {
-    fn start(writer: &Arc<Writer>, location: &Location) -> Helpers {
-        let lead = |writer: &Writer| writer.lead(usize::MAX);
-        let committer = Helper::start("agentidp-commit", writer, Writer::committer, lead);
-        let beside = match location {
-            Location::File(_) => connection::open_checkpointer(location).ok(),
-            Location::Memory(_) => None,
-        };
-        let checkpointer = beside.and_then(|beside| {
-            let work = move |writer: &Writer| checkpoint::run(&beside, writer);
-            Helper::start("agentidp-log", writer, Writer::checkpointer, work)
-        });
-        Helpers { committer, _checkpointer: checkpointer }
-    }
 }
 
 struct Reader {
@@ -132,14 +111,31 @@ impl SqliteStore {
         Ok(SqliteStore {
             readers: Mutex::new(readers),
             returned: Condvar::new(),
-            helpers: OnceLock::new(),
+            committer: OnceLock::new(),
+            checkpointer: OnceLock::new(),
             writer: Arc::new(writer),
             location: location.clone(),
         })
     }
 
-    fn helpers(&self) -> &Helpers {
-        self.helpers.get_or_init(|| Helpers::start(&self.writer, &self.location))
+    /// Whether there is a thread that leads for callers that do not wait; started for the first of them.
+    fn has_committer(&self) -> bool {
+        let lead = |writer: &Writer| writer.lead(usize::MAX);
+        let start = || Helper::start("agentidp-commit", &self.writer, Writer::committer, lead);
+        self.committer.get_or_init(start).is_some()
+    }
+
+    /// Starts the thread that keeps the log short, once there is something for it to do.
+    fn keep_the_log_short(&self) {
+        if !self.writer.log_has_grown() || self.checkpointer.get().is_some() {
+            return;
+        }
+        self.checkpointer.get_or_init(|| {
+            let Location::File(_) = self.location else { return None };
+            let beside = connection::open_checkpointer(&self.location).ok()?;
+            let work = move |writer: &Writer| checkpoint::run(&beside, writer);
+            Helper::start("agentidp-log", &self.writer, Writer::checkpointer, work)
+        });
     }
 
     fn take_reader(&self) -> Result<Reader, StoreError> {
@@ -159,7 +155,9 @@ impl Store for SqliteStore {
         scope: &Scope,
         body: &mut Body<'_>,
     ) -> Result<(), StoreError> {
-        self.writer.write(scope, body)
+        let answer = self.writer.write(scope, body);
+        self.keep_the_log_short();
+        answer
     }
 
     fn write_owned_tx(
@@ -168,18 +166,22 @@ impl Store for SqliteStore {
         scope: &Scope,
         body: Box<OwnedBody>,
     ) -> Result<(), StoreError> {
-        self.writer.write_owned(scope, body)
+        let answer = self.writer.write_owned(scope, body);
+        self.keep_the_log_short();
+        answer
     }
 
     fn submit_tx(&self, _name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
-        match self.helpers().committer {
-            Some(_) => self.writer.submit(scope, body, done),
-            None => done(self.writer.write_owned(scope, body)),
+        if self.has_committer() {
+            self.writer.submit(scope, body, done);
+            self.keep_the_log_short();
+        } else {
+            done(self.writer.write_owned(scope, body));
         }
     }
 
     fn submits(&self) -> bool {
-        self.helpers().committer.is_some()
+        self.has_committer()
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
@@ -412,22 +414,17 @@ mod tests {
         file.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap_or(0)
     }
 
-    #[test]
-    fn the_log_is_taken_in_beside_a_writer_that_goes_on() {
+    /// `add` writes a row of that name.
+    fn the_log_is_taken_in(add: impl Fn(&dyn Store, &Scope, String)) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agentidp.db");
         let store = SqliteStore::open(&path).unwrap();
         let scope = Scope::Org(OrgId::generate(&SystemClock, &SystemRng).unwrap());
-        let (told, outcomes) = std::sync::mpsc::channel();
         let mut added = 0;
         while rows_without_the_log(&path) == 0 {
             assert!(added < 20_000, "the log is taken in");
             for _ in 0..50 {
-                let (name, told) = (format!("{added}"), told.clone());
-                let work = move |tx: &mut dyn Tx| tx.execute(ADD, &[Value::Text(&name)]);
-                let done = move |added: Result<u64, StoreError>| told.send(added).unwrap();
-                (&store as &dyn Store).submit("test", &scope, work, done);
-                assert_eq!(outcomes.recv(), Ok(Ok(1)));
+                add(&store, &scope, format!("{added}"));
                 added += 1;
             }
         }
@@ -435,6 +432,28 @@ mod tests {
         assert!(log < u64::from(connection::LOG_PAGES) * 4096, "and SQLite itself had not begun");
         drop(store);
         assert_eq!(rows_without_the_log(&path), added);
+    }
+
+    fn added(tx: &mut dyn Tx, name: &str) -> Result<u64, StoreError> {
+        tx.execute(ADD, &[Value::Text(name)])
+    }
+
+    #[test]
+    fn the_log_is_taken_in_beside_callers_that_wait() {
+        the_log_is_taken_in(|store, scope, name| {
+            assert_eq!(store.write("test", scope, |tx| added(tx, &name)), Ok(1));
+        });
+    }
+
+    #[test]
+    fn the_log_is_taken_in_beside_a_committer_that_goes_on() {
+        let (told, outcomes) = std::sync::mpsc::channel();
+        the_log_is_taken_in(move |store, scope, name| {
+            let told = told.clone();
+            let work = move |tx: &mut dyn Tx| added(tx, &name);
+            store.submit("test", scope, work, move |added| told.send(added).unwrap());
+            assert_eq!(outcomes.recv(), Ok(Ok(1)));
+        });
     }
 
     #[test]

@@ -145,6 +145,11 @@ impl Writer {
         &self.checkpointer
     }
 
+    /// Whether the log was ever long enough for the checkpointer.
+    pub(super) fn log_has_grown(&self) -> bool {
+        self.checkpointer.has_rung()
+    }
+
     /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
     /// batch, until nobody waits or, after `batches_max`, it is another's turn to lead.
     pub(super) fn lead(&self, batches_max: usize) {
