@@ -118,7 +118,8 @@ fn on_postgres(url: &str, alg: Alg, callers: &[usize], seconds: f64) {
         let bed = Bed::postgres(url, alg);
         let ours = |seconds: f64| bed.issue(callers, seconds);
         let by_turns = by_turns(seconds, ours, |seconds| raw.commit(callers, seconds));
-        row(&format!("{callers} callers"), &by_turns);
+        let plural = if callers == 1 { "" } else { "s" };
+        row(&format!("{callers} caller{plural}"), &by_turns);
     }
     println!();
 }
@@ -132,7 +133,10 @@ fn head(engine: &str, beside: &str) {
 fn row(name: &str, both: &ByTurns) {
     let Sample { rate, p50_ms, p99_ms, cpu_us, .. } = both.ours;
     let (of, theirs) = (100.0 * both.ratio, both.theirs);
-    println!(
-        "| {name} | {rate:.0} | {of:.0} % of {theirs:.0} | {p50_ms:.2} | {p99_ms:.2} | {cpu_us:.0} |"
-    );
+    print!("| {name} | {rate:.0} | {of:.0} % of {theirs:.0} |");
+    if both.ours.count == 0 {
+        println!(" | | |");
+    } else {
+        println!(" {p50_ms:.2} | {p99_ms:.2} | {cpu_us:.0} |");
+    }
 }

@@ -65,7 +65,7 @@ impl<'c> SqliteTx<'c> {
     }
 
     /// Makes the savepoint before the first statement that writes.
-    fn before(&mut self, statement: &CachedStatement<'_>) -> Result<(), StoreError> {
+    fn stay_undoable(&mut self, statement: &CachedStatement<'_>) -> Result<(), StoreError> {
         if self.savepoint == Savepoint::NotYet && !statement.readonly() {
             self.connection
                 .prepare_cached("SAVEPOINT member")
@@ -124,7 +124,7 @@ impl Tx for SqliteTx<'_> {
     fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64, StoreError> {
         self.unless_failed(|tx| {
             let mut statement = tx.bound(sql, params)?;
-            tx.before(&statement)?;
+            tx.stay_undoable(&statement)?;
             let changed = statement.raw_execute();
             changed.map(|rows| rows as u64).map_err(|error| failure::failing(&error))
         })
@@ -138,7 +138,7 @@ impl Tx for SqliteTx<'_> {
     ) -> Result<(), StoreError> {
         self.unless_failed(|tx| {
             let mut statement = tx.bound(sql, params)?;
-            tx.before(&statement)?;
+            tx.stay_undoable(&statement)?;
             let mut rows = statement.raw_query();
             while let Some(row) = rows.next().map_err(|error| failure::failing(&error))? {
                 each(&SqliteRow(row))?;
