@@ -67,6 +67,10 @@ pub(crate) fn disclose(
     tx.execute(DISCLOSE, &params).map(|_| ())
 }
 
+/// Where an entry waits for its number, unless the engine keeps it in memory: see `Tx::append_entry`.
+pub(super) const APPEND: &str =
+    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
+
 /// A row of the log.
 pub(crate) struct LogRow {
     pub(crate) seq: u64,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::{Month, OrgId};
 
-use super::StoreError;
+use super::{StoreError, audit, usage};
 
 /// Whose rows a transaction may touch. Fixed once, from the handle, never from a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +163,7 @@ pub trait Tx {
     /// # Errors
     /// [`StoreError`]; the transaction must then be given up.
     fn append_entry(&mut self, event_id: &str, entry: &str) -> Result<(), StoreError> {
-        self.execute(APPEND_ENTRY, &[Value::Text(event_id), Value::Text(entry)]).map(|_| ())
+        self.execute(audit::APPEND, &[Value::Text(event_id), Value::Text(entry)]).map(|_| ())
     }
 
     /// Counts `count` more tokens that the scope's organization issues in `month`, unless that would be
@@ -178,9 +178,9 @@ pub trait Tx {
         let (month, count, limit) =
             (Value::Int(month.as_int()), Value::Int(count), Value::Int(limit));
         // Where there is no row yet, somebody else may begin the month at the same time.
-        Ok(self.execute(COUNT_TOKENS, &[month, count, limit])? == 1
-            || self.execute(BEGIN_MONTH, &[month, count])? == 1
-            || self.execute(COUNT_TOKENS, &[month, count, limit])? == 1)
+        Ok(self.execute(usage::ADD, &[month, count, limit])? == 1
+            || self.execute(usage::BEGIN, &[month, count])? == 1
+            || self.execute(usage::ADD, &[month, count, limit])? == 1)
     }
 
     /// Whether nobody else commits while this transaction writes, so that what it read still stands when
@@ -189,15 +189,6 @@ pub trait Tx {
         false
     }
 }
-
-const APPEND_ENTRY: &str =
-    "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";
-
-const COUNT_TOKENS: &str = "UPDATE token_usage SET issued = issued + ?3
-    WHERE organization_id = ?1 AND month = ?2 AND issued + ?3 <= ?4";
-
-const BEGIN_MONTH: &str = "INSERT INTO token_usage (organization_id, month, issued)
-    VALUES (?1, ?2, ?3) ON CONFLICT (organization_id, month) DO NOTHING";
 
 impl dyn Tx + '_ {
     /// All rows of an instance statement, read by `read`.

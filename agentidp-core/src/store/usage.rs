@@ -4,6 +4,14 @@ use crate::base::Month;
 
 use super::{StoreError, Tx, Value};
 
+/// Counts more tokens of a month, unless that would be more than a limit: see `Tx::count_tokens`.
+pub(super) const ADD: &str = "UPDATE token_usage SET issued = issued + ?3
+    WHERE organization_id = ?1 AND month = ?2 AND issued + ?3 <= ?4";
+
+/// Begins a month, unless somebody else has.
+pub(super) const BEGIN: &str = "INSERT INTO token_usage (organization_id, month, issued)
+    VALUES (?1, ?2, ?3) ON CONFLICT (organization_id, month) DO NOTHING";
+
 const GIVE_BACK: &str = "UPDATE token_usage SET issued = issued - ?3
     WHERE organization_id = ?1 AND month = ?2 AND issued >= ?3";
 

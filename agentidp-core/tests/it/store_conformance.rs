@@ -31,6 +31,7 @@ on_every_engine! {
     a_read_sees_one_state,
     a_large_transaction_has_all_its_entries_numbered,
     what_is_undone_is_neither_numbered_nor_counted,
+    what_a_query_wrote_is_undone_as_well,
     the_schema_is_made_once_and_foreign_ones_are_refused,
     an_empty_database_is_not_current,
     a_fault_store_fails_where_it_is_told_to,
@@ -414,6 +415,20 @@ fn what_is_undone_is_neither_numbered_nor_counted(bed: &Bed) {
         });
         assert_eq!(found, Ok((entries.into_iter().map(str::to_owned).collect(), issued)));
     }
+}
+
+fn what_a_query_wrote_is_undone_as_well(bed: &Bed) {
+    const RENAME: &str =
+        "UPDATE organizations SET name = 'new' WHERE organization_id = ?1 RETURNING name";
+    const NAME: &str = "SELECT name FROM organizations WHERE organization_id = ?1";
+    let scope = Scope::Org(bed.organization());
+    let undone = bed.store().write("test", &scope, |tx| {
+        assert_eq!(texts(tx, RENAME, &[])?, ["new"]);
+        Err::<(), _>(StoreError::NotRun)
+    });
+    assert_eq!(undone, Err(StoreError::NotRun));
+    let name = bed.store().read::<_, StoreError>(&scope, |tx| texts(tx, NAME, &[]));
+    assert_eq!(name, Ok(vec!["name".to_owned()]));
 }
 
 fn the_schema_is_made_once_and_foreign_ones_are_refused(bed: &Bed) {

@@ -8,6 +8,7 @@
 mod postgres_alone;
 
 use agentidp_core::OrgId;
+use agentidp_core::base::{Month, Timestamp};
 use agentidp_core::store::{Scope, StoreError, Tx, Value};
 
 use crate::store_conformance::engines::{self, Bed, Place, add_agent, int, on_every_engine, texts};
@@ -135,6 +136,13 @@ fn the_instance_scope_does_not_open_tenant_tables(bed: &Bed) {
     }
     let refused = write(bed, &Scope::Instance, INSERT, &[Value::Text(one.as_str())]);
     assert_eq!(refused, Err(StoreError::TenantWall));
+    let month = Month::of(Timestamp::from_micros(0));
+    let store = bed.store();
+    let appended: Result<_, StoreError> =
+        store.write("test", &Scope::Instance, |tx| tx.append_entry("e", "{}"));
+    let counted: Result<_, StoreError> =
+        store.write("test", &Scope::Instance, |tx| tx.count_tokens(month, 1, 1));
+    assert!(appended.is_err() && counted.is_err(), "{appended:?}, {counted:?}");
 }
 
 const FILL_OUTBOX: &str = "INSERT INTO outbox

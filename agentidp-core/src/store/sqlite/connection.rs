@@ -217,9 +217,16 @@ pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreErro
             )
         })
         .collect();
+    // Entries wait in memory: one in the table would never get its number.
+    let nothing_pending = format!(
+        "CREATE TEMP TRIGGER nothing_pending BEFORE INSERT ON main.audit_pending
+         BEGIN SELECT RAISE(ABORT, '{}'); END;",
+        failure::WALL
+    );
     connection
         .execute_batch(&triggers)
         .and_then(|()| connection.execute_batch(&system))
+        .and_then(|()| connection.execute_batch(&nothing_pending))
         .map_err(|error| failure::opening(&error))
 }
 

@@ -457,6 +457,17 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_would_never_have_a_number_is_refused() {
+        let store = SqliteStore::open_in_memory().unwrap();
+        let scope = Scope::Org(OrgId::generate(&SystemClock, &SystemRng).unwrap());
+        let params = [Value::Text("e"), Value::Text("{}")];
+        let store: &dyn Store = &store;
+        let put =
+            store.write("test", &scope, |tx| tx.execute(crate::store::audit::APPEND, &params));
+        assert_eq!(put, Err(StoreError::TenantWall));
+    }
+
+    #[test]
     fn a_closed_database_is_one_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("agentidp.db");
