@@ -56,7 +56,7 @@ error_codes! {
     /// The proof of a key lacks a recent nonce (RFC 9449 section 8).
     UseDpopNonce = "use_dpop_nonce", 400, Some("use_dpop_nonce"), 1, "make the proof again with the nonce in `DPoP-Nonce`";
     /// The agent exists but may not do this.
-    UnauthorizedClient = "unauthorized_client", 400, Some("unauthorized_client"), 1, "see what the agent is registered for";
+    UnauthorizedClient = "unauthorized_client", 400, Some("unauthorized_client"), 1, "ask as the client whose token it is, or as one with the scope that allows it";
     /// Nothing by that id, or nothing that the caller may see.
     NotFound = "not_found", 404, None, 1, "check the id and the organization";
     /// The slug is taken.

@@ -47,13 +47,13 @@ impl Idp {
     /// Ends a token (RFC 7009): that of the client which asks, of any agent of its organization where
     /// it has the scope `tokens:revoke`, and any token at all for the plain handle.
     ///
-    /// Tells whether it is a token that is over now. What is no token of ours, has expired or is not
-    /// the asker's to end, is not; RFC 7009 gives the same answer to the outside in either case. Our
-    /// own API and introspection refuse the token from now on; who verifies tokens offline accepts it
-    /// until it expires.
+    /// Tells whether it is a token that is over now. What is no token of ours, or has expired, is not;
+    /// RFC 7009 gives the same answer to the outside in either case. Our own API and introspection
+    /// refuse the token from now on; who verifies tokens offline accepts it until it expires.
     ///
     /// # Errors
-    /// As [`introspect`](Self::introspect).
+    /// As [`introspect`](Self::introspect), and [`TokenError::Refused`] with the code
+    /// `unauthorized_client` for a token that is not the asker's to end (RFC 7009 section 2.1).
     pub fn revoke(&self, request: &RevocationRequest) -> Result<bool, TokenError> {
         ops::revocation::revoke(&self.context, &self.caller, request)
     }

@@ -44,6 +44,8 @@ pub enum Refusal {
     TooManyActors,
     /// Who may act is not named by an agent's id.
     MalformedMayAct,
+    /// The token to be ended is another client's (RFC 7009 section 2.1).
+    NotItsOwn,
 }
 
 impl Refusal {
@@ -66,6 +68,7 @@ impl Refusal {
             | Refusal::MayNotAct
             | Refusal::TooManyActors => ErrorCode::ExchangeRefused,
             Refusal::MalformedMayAct => ErrorCode::InvalidInput,
+            Refusal::NotItsOwn => ErrorCode::UnauthorizedClient,
         }
     }
 
@@ -103,6 +106,7 @@ impl Refusal {
             Refusal::MayNotAct => "may_not_act",
             Refusal::TooManyActors => "too_many_actors",
             Refusal::MalformedMayAct => "malformed_may_act",
+            Refusal::NotItsOwn => "not_its_own",
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::base::{Jti, Timestamp, limits};
-use crate::model::{Action, Asker, Caller, Invalid, RevocationRequest};
+use crate::model::{Action, Asker, Caller, Invalid, Refusal, RevocationRequest};
 use crate::store::{instance, orgs, tokens};
 
 use super::acting::Acting;
 use super::context::Context;
-use super::error::{Fault, TokenError};
+use super::error::{Fault, Refused, TokenError};
 use super::introspection::{OwnToken, asker, own_token};
 use super::journal::Event;
 use super::tick::in_batches;
@@ -19,8 +19,9 @@ const REVOKED: &str = "token.revoked";
 /// For how long others may accept a token after its `exp`.
 const SKEW: Duration = Duration::from_secs(limits::SKEW_SECONDS.unsigned_abs());
 
-/// Ends a token (RFC 7009). Tells whether it is one that is over now: a token that is not valid, and
-/// one that the asker may not end, are one answer, and no failure.
+/// Ends a token (RFC 7009). Tells whether it is one that is over now: to end one that is not valid is
+/// no failure. Whether one is another client's is decided by its text alone, so that the refusal tells
+/// nothing else of it.
 pub(crate) fn revoke(
     context: &Context,
     caller: &Caller,
@@ -28,12 +29,13 @@ pub(crate) fn revoke(
 ) -> Result<bool, TokenError> {
     let asker = asker(context, caller, request.client.as_ref(), REVOKED)?;
     let Some(token) = own_token(context, request.token.expose()) else { return Ok(false) };
-    if !asker.may_end(token.subject()) {
-        if let Asker::Agent(agent) = &asker {
-            let event = Event::refused(REVOKED, "not_its_own").actor(agent.agent_id.as_str());
-            super::journal::refuse(context, &agent.organization_id, &event)?;
-        }
-        return Ok(false);
+    if let Asker::Agent(agent) = &asker
+        && !asker.may_end(token.subject())
+    {
+        let refusal = Refusal::NotItsOwn;
+        let event = Event::refused(REVOKED, refusal.as_str()).actor(agent.agent_id.as_str());
+        super::journal::refuse(context, &agent.organization_id, &event)?;
+        return Err(TokenError::Refused(Refused::new(refusal)));
     }
     let organization = &token.bearer.organization_id;
     // Who proved itself by its secret acts as itself, whoever the handle acts for.

@@ -9,8 +9,9 @@ use crate::answer::OAuthError;
 use crate::app::App;
 use crate::request::{FormRequest, client_auth};
 
-/// `POST /oauth2/revoke`. The answer to a token that the client may not end is that to one which was
-/// none from the start: nothing (RFC 7009 section 2.2). A hint that does not fit is no failure either.
+/// `POST /oauth2/revoke`. What is no token, or none any more, is answered like one that was ended: with
+/// nothing (RFC 7009 section 2.2). A hint that does not fit is no failure either; another client's token is
+/// (section 2.1).
 pub(crate) async fn end(
     State(app): State<App>,
     request: FormRequest,

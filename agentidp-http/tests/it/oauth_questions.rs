@@ -24,6 +24,16 @@ async fn is_active(served: &Served, tenant: &Tenant, token: &str) -> bool {
     active
 }
 
+/// RFC 7009 section 2.1: the token is another client's, which is said, and nothing else of it.
+async fn may_not_revoke(served: &Served, tenant: &Tenant, token: &str) {
+    let answer = post(REVOKE).with("token", token).by(tenant).to(served).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let told =
+        r#"{"error":"unauthorized_client","error_description":"the token is another client's"}"#;
+    assert_eq!(answer.body, told);
+}
+
 async fn revoke(served: &Served, tenant: &Tenant, token: &str) -> Answer {
     let answer = post(REVOKE).with("token", token).by(tenant).to(served).await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, ""), "{answer:?}");
@@ -152,11 +162,12 @@ async fn a_client_ends_its_own_token() {
     assert_eq!(served.agent_info(&format!("Bearer {ended}")).await.status, 401);
     assert!(is_active(&served, &acme, &kept).await);
     revoke(&served, &acme, &ended).await;
-    // Whose token it is not learns nothing, and ends nothing.
-    revoke(&served, &globex, &kept).await;
+    // Whose token it is not ends nothing, and learns nothing of what became of it.
+    may_not_revoke(&served, &globex, &kept).await;
+    may_not_revoke(&served, &globex, &ended).await;
     assert!(is_active(&served, &acme, &kept).await);
     let auditor = colleague(&served, &acme, NewAgent::new("auditor").scope("tokens:introspect"));
-    revoke(&served, &auditor, &kept).await;
+    may_not_revoke(&served, &auditor, &kept).await;
     assert!(is_active(&served, &acme, &kept).await);
     let guard = colleague(&served, &acme, NewAgent::new("guard").scope("tokens:revoke"));
     revoke(&served, &guard, &kept).await;

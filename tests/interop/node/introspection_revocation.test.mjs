@@ -133,9 +133,11 @@ test('nobody ends the token of another client', async () => {
       access_token,
       plain,
     );
-    // Refused or passed over: RFC 7009 section 2.1 has it refused, and either way nothing is said of it.
-    assert.ok(response.status < 500);
-    assert.ok(!(await response.text()).includes(clients.secret.clientId));
+    // RFC 7009 section 2.1: refused, and the client is told so, and nothing else of the token.
+    const error = await oauth.processRevocationResponse(response).catch((caught) => caught);
+    assert.equal(error.status, 400);
+    assert.equal(error.error, 'unauthorized_client');
+    assert.ok(!JSON.stringify(error.cause).includes(clients.secret.clientId));
   }
   assert.equal((await introspect(as, 'secret', access_token)).active, true);
 });

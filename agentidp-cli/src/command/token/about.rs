@@ -129,7 +129,7 @@ pub(super) fn revoke(revoke: &Revoke, global: &Global, output: &Output) -> Resul
         (proof, None) => by_token(revoke, proof, global)?,
     };
     if !revoked {
-        output.note("nothing to revoke: not a token of ours, expired, or not the asker's to end");
+        output.note("nothing to revoke: not a token of ours, or expired");
     }
     output.fields(&Fields::default().with("revoked", revoked))
 }

@@ -67,6 +67,7 @@ fn public_reason(code: ErrorCode) -> &'static str {
         ErrorCode::ExchangeRefused => "the token that was handed in is not acceptable",
         ErrorCode::InvalidDpopProof => "the proof of the key is not valid for this request",
         ErrorCode::UseDpopNonce => "the proof of the key needs a recent nonce",
+        ErrorCode::UnauthorizedClient => "the token is another client's",
         ErrorCode::InvalidInput => "`may_act` is not the id of an agent",
         _ => "client authentication failed",
     }

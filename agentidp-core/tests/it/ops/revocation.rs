@@ -15,7 +15,7 @@ use super::introspection::{Member, ask};
 super::on_every_engine!(
     a_client_ends_its_own_token_and_no_other,
     what_is_no_token_to_be_ended_is_no_failure,
-    a_foreign_token_is_refused_like_an_unknown_one,
+    anothers_token_is_refused_whoever_has_it,
     who_may_ends_tokens_of_its_organization,
     a_token_is_ended_by_its_name_alone,
     ended_tokens_are_forgotten_when_nobody_accepts_them_any_more,
@@ -37,6 +37,14 @@ fn revoke(test: &TestIdp, tenant: &Tenant, token: &str) -> bool {
     let request = RevocationRequest::new(token);
     let request = request.client(&tenant.agent.id, tenant.credential.secret());
     test.idp.revoke(&request).unwrap()
+}
+
+/// RFC 7009 section 2.1: the request is refused, and the client is told.
+#[track_caller]
+fn assert_anothers(answer: Result<bool, TokenError>) {
+    let refused = answer.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::UnauthorizedClient, "{refused:?}");
+    assert_eq!(refused.to_string(), "the token is another client's");
 }
 
 fn revoked(test: &TestIdp, organization: &OrgId) -> i64 {
@@ -105,7 +113,7 @@ fn what_is_no_token_to_be_ended_is_no_failure(engine: Engine) {
     test.finish();
 }
 
-fn a_foreign_token_is_refused_like_an_unknown_one(engine: Engine) {
+fn anothers_token_is_refused_whoever_has_it(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
     let peer = NewAgent::new("peer").scope("tokens:introspect").audience(API);
@@ -113,7 +121,9 @@ fn a_foreign_token_is_refused_like_an_unknown_one(engine: Engine) {
     let theirs = peer.token(&test);
     let before = test.trail(&globex.org.id);
     for target in [&theirs, &token(&test, &globex)] {
-        assert!(!revoke(&test, &acme, target));
+        let request = RevocationRequest::new(target.as_str());
+        let request = request.client(&acme.agent.id, acme.credential.secret());
+        assert_anothers(test.idp.revoke(&request));
         assert!(ask(&test.idp, target).active);
     }
     let refused = test.trail(&acme.org.id);
@@ -122,7 +132,7 @@ fn a_foreign_token_is_refused_like_an_unknown_one(engine: Engine) {
     assert_eq!(test.trail(&globex.org.id).len(), before.len() + 1, "its own token, no more");
     // To introspect is not to revoke.
     let bearer = peer.bearer(&test);
-    assert!(!bearer.revoke(&RevocationRequest::new(token(&test, &acme).as_str())).unwrap());
+    assert_anothers(bearer.revoke(&RevocationRequest::new(token(&test, &acme).as_str())));
     assert_eq!(revoked(&test, &acme.org.id) + revoked(&test, &globex.org.id), 0);
     test.finish();
 }
@@ -141,12 +151,12 @@ fn who_may_ends_tokens_of_its_organization(engine: Engine) {
         let denied = denied.unwrap_err();
         assert!(matches!(denied, TokenError::Denied(Denied::ScopeMissing("tokens:revoke"))));
     }
-    assert!(!nobody_handle.revoke(&RevocationRequest::new(own.as_str())).unwrap());
+    assert_anothers(nobody_handle.revoke(&RevocationRequest::new(own.as_str())));
     let elsewhere = guard_handle.org(&globex.org.id);
     for denied in [elsewhere.revoke_token(&foreign), elsewhere.revoke_jti(&jti(&test, &foreign))] {
         assert!(matches!(denied, Err(TokenError::NotFound)));
     }
-    assert!(!guard_handle.revoke(&RevocationRequest::new(foreign.as_str())).unwrap());
+    assert_anothers(guard_handle.revoke(&RevocationRequest::new(foreign.as_str())));
     assert!(!guard_handle.org(&acme.org.id).revoke_token(&foreign).unwrap());
     assert!(ask(&test.idp, &own).active && ask(&test.idp, &foreign).active);
 
