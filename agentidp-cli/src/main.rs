@@ -15,6 +15,11 @@ mod status;
 
 use std::process::ExitCode;
 
+/// A request is read in one thread, its token recorded by another and let go of there: docs/adr/0026.
+#[cfg(all(unix, feature = "server"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     status::survive_file_size_limit();
     let arguments = match cli::parse() {

@@ -7,7 +7,7 @@ use agentidp_core::{AsyncIdp, Idp, TokenBegun, TokenError, TokenRequest, TokenRe
 use axum::Router;
 use axum::middleware;
 
-use crate::answer::{OAuthError, Problem, request_id};
+use crate::answer::{OAuthError, Problem};
 use crate::limits::{InFlight, LimitOptions, Rates, tell, watch};
 use crate::oauth::Documents;
 use crate::observe::{Health, Log, Metrics};
@@ -103,7 +103,6 @@ impl App {
             .fallback(|| async { Problem::not_found() })
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
             .layer(middleware::from_fn_with_state(self.clone(), edge::handle))
-            .layer(middleware::from_fn_with_state(self.clone(), request_id::attach))
             .with_state(self.clone())
     }
 
@@ -113,7 +112,6 @@ impl App {
             .fallback(|| async { Problem::not_found() })
             .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
             .layer(middleware::from_fn_with_state(self.clone(), edge::handle))
-            .layer(middleware::from_fn_with_state(self.clone(), request_id::attach))
             .with_state(self.clone())
     }
 

@@ -23,6 +23,11 @@ use issuance::Bed;
 use limits::{RawKey, RawTables};
 use timing::{ByTurns, Sample, by_turns, per_second};
 
+/// That of the binary `agentidp`, for both sides of each row.
+#[cfg(unix)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Callers that issue at the same time.
 const CALLERS: [usize; 4] = [1, 8, 64, 256];
 

@@ -124,9 +124,12 @@ pub(crate) fn secret_mac(
     credential: &CredentialId,
     secret: &str,
 ) -> [u8; 32] {
+    mac_at(pepper, [organization.as_str(), agent.as_str(), credential.as_str()], secret)
+}
+
+fn mac_at(pepper: &[u8], ids: [&str; 3], secret: &str) -> [u8; 32] {
     // Ids have one length each, and the secret comes last: the parts cannot run into each other.
-    let ids = [organization.as_str(), agent.as_str(), credential.as_str()].map(str::as_bytes);
-    let [organization, agent, credential] = ids;
+    let [organization, agent, credential] = ids.map(str::as_bytes);
     let domain: &[u8] = b"agentidp/secret-mac/v1";
     hmac_sha256(pepper, &[domain, organization, agent, credential, secret.as_bytes()])
 }
@@ -224,6 +227,9 @@ fn imported_credential<'a>(
     found
 }
 
+/// As long as every id, and nobody's.
+const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
+
 /// Whether `kept` is the MAC of what was sent. The same is computed where there is none.
 fn is_of(
     client: Option<&Client>,
@@ -232,13 +238,12 @@ fn is_of(
     sent: &str,
 ) -> bool {
     let pepper = kept.and_then(|own| peppers(own.pepper_version));
-    let nobody = OrgId::system();
-    let organization = client.map_or(&nobody, |client| &client.organization_id);
-    let no_agent = AgentId::nil();
-    let agent = client.map_or(&no_agent, |client| &client.agent_id);
-    let no_credential = CredentialId::from_bytes([0; 16]);
-    let credential = kept.map_or(&no_credential, |own| &own.credential_id);
-    let mac = secret_mac(&pepper.unwrap_or([0; 32]), organization, agent, credential, sent);
+    let ids = [
+        client.map_or(NO_ID, |client| client.organization_id.as_str()),
+        client.map_or(NO_ID, |client| client.agent_id.as_str()),
+        kept.map_or(NO_ID, |own| own.credential_id.as_str()),
+    ];
+    let mac = mac_at(&pepper.unwrap_or([0; 32]), ids, sent);
     let expected = kept.map_or([0; 32], |own| own.secret_mac);
     constant_time_eq(&mac, &expected) && kept.is_some() && pepper.is_some()
 }

@@ -69,6 +69,11 @@ impl ScopeSet {
         Ok(set)
     }
 
+    /// Gives back memory that only more scopes would need.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// Whether `scope` is one of them.
     pub fn contains(&self, scope: &str) -> bool {
         self.0.iter().any(|own| own.as_str() == scope)

@@ -97,8 +97,8 @@ fn read_rows(
     let keys = live_keys(tx, id, now)?;
     let token_issued_subscribed = audit::subscribes(tx, super::tokens::ISSUED)?;
     let terms = tokens::terms(tx, id)?;
-    let (Some(org), Some(agent), Some(terms)) = (org, agent, terms) else { return Ok(None) };
-    let mut live = Vec::new();
+    let (Some(org), Some(mut agent), Some(terms)) = (org, agent, terms) else { return Ok(None) };
+    let mut live = Vec::with_capacity(secrets.len());
     // What a deleted organization had sealed nobody can open any more: it has no secrets.
     let deleted = org.status == OrgStatus::Deleted;
     if deleted {
@@ -116,6 +116,9 @@ fn read_rows(
             expires_at: secret.expires_at,
         });
     }
+    // Thousands are kept, and most have one of each, for which a list grown by `push` has room for four.
+    agent.scopes.shrink_to_fit();
+    agent.audiences.shrink_to_fit();
     Ok(Some(Client {
         token_issued_subscribed,
         agent_id: agent.id,

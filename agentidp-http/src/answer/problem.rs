@@ -13,7 +13,7 @@ use super::{Challenge, Inside};
 /// Seconds after which it is worth asking a server again that had no room.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// Why a request has no result. `request_id::attach` writes its body, with the name of the request,
+/// Why a request has no result. `RequestId::write` writes its body, with the name of the request,
 /// and its challenge.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {

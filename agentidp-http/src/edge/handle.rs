@@ -28,7 +28,7 @@ struct Asked {
     body: Option<BodyWatch>,
     names_its_host: bool,
     ends_connection: bool,
-    request_id: Option<RequestId>,
+    request_id: RequestId,
 }
 
 /// Lets a request in if it may come, and tells of it afterwards.
@@ -50,6 +50,7 @@ pub(crate) async fn handle(State(app): State<App>, request: Request, next: Next)
         });
     }
     asked.finish(&app, &mut response, left);
+    asked.request_id.write(&app, &mut response);
     response
 }
 
@@ -76,7 +77,7 @@ impl Asked {
             // Where the length was given as well, hyper has taken it away, and what follows may be meant
             // for another reader (RFC 9112 section 6.1).
             ends_connection: request.headers().contains_key(header::TRANSFER_ENCODING),
-            request_id: extensions.get::<RequestId>().cloned(),
+            request_id: RequestId::new(),
         }
     }
 
@@ -183,7 +184,7 @@ impl Asked {
     fn log(&self, app: &App, response: &Response, duration: Duration) {
         let inside = response.extensions().get::<Inside>();
         app.log().request(&RequestLine {
-            request_id: self.request_id.as_ref().map_or("", |id| id.0.as_str()),
+            request_id: self.request_id.as_str(),
             trace_id: self.trace.as_ref().map(TraceParent::trace_id),
             client: self.peer.map(|peer| peer.address),
             method: self.method.as_str(),

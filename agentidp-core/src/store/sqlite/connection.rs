@@ -239,7 +239,7 @@ fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
         .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map_err(|error| failure::opening(&error))?;
     connection
-        .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;")
+        .execute_batch("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -12288;")
         .map_err(|error| failure::opening(&error))
 }
 
