@@ -2,7 +2,7 @@
 
 use crate::base::limits::{ASSERTION_LIFE_SECONDS_MAX, FOREIGN_JTI_BYTES_MAX, SKEW_SECONDS};
 use crate::base::{SecretString, Timestamp};
-use crate::crypto::{SignatureVerifier, sha256};
+use crate::crypto::{Alg, SignatureVerifier, sha256};
 use crate::jose::{VerifyError, parse_compact};
 
 use super::ClaimReader;
@@ -19,6 +19,7 @@ const TYPES: [&str; 2] = ["client-authentication+jwt", "JWT"];
 #[derive(Debug)]
 pub struct ClientAssertion<'a> {
     text: &'a str,
+    alg: Option<Alg>,
     kid: Option<String>,
     client_id: String,
     audience: Vec<String>,
@@ -60,6 +61,7 @@ impl<'a> ClientAssertion<'a> {
         }
         Ok(ClientAssertion {
             text,
+            alg: Alg::parse(header.alg()),
             kid: header.kid().map(str::to_owned),
             client_id: sub,
             audience: claims.audience()?,
@@ -73,6 +75,11 @@ impl<'a> ClientAssertion<'a> {
     /// The client that it says it is of.
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// The algorithm that it says it is signed with, if it is one of ours.
+    pub fn alg(&self) -> Option<Alg> {
+        self.alg
     }
 
     /// The name of the key that it says it is signed by.

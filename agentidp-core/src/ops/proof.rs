@@ -1,25 +1,34 @@
 //! Who a client is: by its secret, or by an assertion that it signed with a key of its own.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use crate::base::{AgentId, SecretString, Timestamp};
-use crate::crypto::{CryptoProvider, PublicKey, SignatureVerifier};
+use crate::crypto::{Alg, PublicKey};
+use crate::jose::Jwk;
 use crate::model::{Client, ClientAuth, ClientKey, ClientProof, ProvenBy, Refusal, authenticate};
 use crate::oidc::{ClientAssertion, SingleUse};
 use crate::store::{StoreError, Tx, tokens};
 
 use super::context::Context;
 
-/// The generator of P-256: a public key whose private half is 1, to do the work of a verification
-/// with where there is no key to verify with.
-const NOBODY_X: [u8; 32] = [
-    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
-    0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
-];
-const NOBODY_Y: [u8; 32] = [
-    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
-    0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
-];
+/// Public keys to do the work of a verification with where the client has none of the assertion's
+/// algorithm. Nobody proves anything by them: P-256's generator, the key of RFC 8037 appendix A.2, and an RSA
+/// key whose private half was thrown away.
+static NOBODYS: LazyLock<Vec<PublicKey>> = LazyLock::new(|| {
+    const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY","y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}"#;
+    const ED25519: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    const RSA: &str = concat!(
+        r#"{"kty":"RSA","e":"AQAB","n":""#,
+        "uEY-IPqMJ2W5N-lSM9f6tolHZpbW3jB9eU7gdTdqb0Dspof3KYeNykXedCxitgo7jdvE2Ljee-nfj5uIoqwQPL",
+        "1qU8vMeb7lcSNtjfnfU3ZFhpt0uO4OhIozWScPD5TdmrK1FWPs5PBZycXHPRbfYfmIqvTpLzkSnkmrvgtTU748",
+        "clUEKQwuKF-ohkXYWok_uSMS7F4rInpUdLVUJuiRhiaL0mHizJxQcEK-nEd9bbHWxpDRfXSmvxknc_BfpECw_q",
+        "NQi6kf0OqBlA8t0l9M2BDGq9oTiSHsewy82eh62gRZLWecfqC11fdxCvJx38VwwqnP2I4W6BnkMqvEq37YBw",
+        r#""}"#,
+    );
+    let read = |jwk: &str| Some(Jwk::parse(jwk.as_bytes()).ok()?.key().clone());
+    [P256, ED25519, RSA].into_iter().filter_map(read).collect()
+});
 
 /// What somebody who says to be a client sent, read once.
 pub(super) enum Presented<'a> {
@@ -102,8 +111,12 @@ fn prove_key(
     assertion: &ClientAssertion<'_>,
     now: Timestamp,
 ) -> Result<Proven, Refusal> {
-    let known = client.and_then(|client| key_of(client, assertion.kid(), now));
-    let verifier = verifier(&context.provider, known).ok_or(Refusal::WrongAssertion)?;
+    let alg = assertion.alg().ok_or(Refusal::WrongAssertion)?;
+    let keys = client.map(|client| client.keys.as_slice()).unwrap_or_default();
+    let known = key_of(keys, alg, assertion.kid(), now);
+    let key = known.map_or_else(|| nobodys(alg), |own| Some(&own.key));
+    let verifier = key.and_then(|key| context.provider.verifier(key).ok());
+    let verifier = verifier.ok_or(Refusal::WrongAssertion)?;
     let verified = assertion.verify(&*verifier, context.issuer.as_str(), now);
     let client = client.ok_or(Refusal::UnknownClient)?;
     let (Some(known), Ok(assertion)) = (known, verified) else {
@@ -113,28 +126,60 @@ fn prove_key(
     Ok(Proven { by: known.proven_by.clone(), assertion: Some(assertion) })
 }
 
-/// The live key of that name; the only one there is, where the assertion names none.
-fn key_of<'a>(client: &'a Client, kid: Option<&str>, now: Timestamp) -> Option<&'a ClientKey> {
+/// The live key of that name; the only one there is, where the assertion names none. One of another
+/// algorithm is as none: there would be nothing to compute, and its owner would be known by that.
+fn key_of<'a>(
+    keys: &'a [ClientKey],
+    alg: Alg,
+    kid: Option<&str>,
+    now: Timestamp,
+) -> Option<&'a ClientKey> {
     let live = |key: &&ClientKey| key.expires_at.is_none_or(|expires_at| now < expires_at);
-    let mut keys = client.keys.iter().filter(live);
-    match kid {
-        Some(kid) => keys.find(|key| key.kid == kid),
-        None => keys.next().filter(|_| keys.next().is_none()),
-    }
+    let mut live = keys.iter().filter(live);
+    let named = match kid {
+        Some(kid) => live.find(|key| key.kid == kid),
+        None => live.next().filter(|_| live.next().is_none()),
+    };
+    named.filter(|key| key.key.alg() == alg)
 }
 
-fn verifier(
-    provider: &CryptoProvider,
-    key: Option<&ClientKey>,
-) -> Option<Arc<dyn SignatureVerifier>> {
-    match key {
-        Some(key) => provider.verifier(&key.key).ok(),
-        None => provider.verifier(&PublicKey::p256(&NOBODY_X, &NOBODY_Y).ok()?).ok(),
-    }
+fn nobodys(alg: Alg) -> Option<&'static PublicKey> {
+    NOBODYS.iter().find(|key| key.alg() == alg)
 }
 
 /// Records the use of an assertion or a proof in the transaction of what comes of it. `false` when it
 /// was used before.
 pub(super) fn use_once(tx: &mut dyn Tx, used: Option<&SingleUse>) -> Result<bool, StoreError> {
     used.map_or(Ok(true), |used| tokens::use_once(tx, &used.jti_hash, used.until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assertion_of_any_algorithm_costs_a_verification() {
+        for alg in Alg::ALL {
+            assert_eq!(nobodys(*alg).map(PublicKey::alg), Some(*alg));
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_algorithm_is_as_none() {
+        let now = Timestamp::from_seconds(1);
+        let key = ClientKey {
+            proven_by: ProvenBy::AgentKey("own".to_owned()),
+            kid: "own".to_owned(),
+            key: nobodys(Alg::Es256).unwrap().clone(),
+            expires_at: None,
+        };
+        let keys = [key];
+        for kid in [Some("own"), None] {
+            assert!(key_of(&keys, Alg::Es256, kid, now).is_some());
+            assert!(key_of(&keys, Alg::EdDsa, kid, now).is_none());
+            assert!(key_of(&keys, Alg::Rs256, kid, now).is_none());
+        }
+        assert!(key_of(&keys, Alg::Es256, Some("another"), now).is_none());
+        assert!(key_of(&[], Alg::Es256, None, now).is_none());
+    }
 }

@@ -30,6 +30,7 @@ mod once;
 mod org_status;
 mod orgs;
 mod outbox;
+mod owners;
 #[cfg(feature = "policy-rego")]
 mod policy;
 mod public_keys;
