@@ -14,6 +14,9 @@ use super::{Clock, EntropyError, Rng, Timestamp};
 #[error("not an identifier: 36 characters of lower-case UUID text are expected")]
 pub struct IdError;
 
+/// The text of the id that nothing has (RFC 9562 section 5.9), as long as every other.
+pub(crate) const NIL: &str = "00000000-0000-0000-0000-000000000000";
+
 /// New UUIDv7 text. The twelve bits after the milliseconds tell the microsecond within (RFC 9562
 /// section 6.2, method 3), so that what one process does in turn has ids in that order.
 fn generate(at: Timestamp, rng: &dyn Rng) -> Result<Arc<str>, EntropyError> {
@@ -175,7 +178,7 @@ impl Jti {
 impl AgentId {
     /// The id that no agent has.
     pub(crate) fn nil() -> AgentId {
-        AgentId(Arc::from("00000000-0000-0000-0000-000000000000"))
+        AgentId(Arc::from(NIL))
     }
 }
 

@@ -10,6 +10,7 @@ mod rng;
 mod secret;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub(crate) use id::NIL;
 pub use id::{
     AgentId, CredentialId, DataKeyId, EventId, IdError, InstanceId, Jti, OrgId, SYSTEM_ORG,
 };

@@ -1,6 +1,6 @@
 //! Clients: one reading of an agent's rows, and whether somebody who names it is it.
 
-use crate::base::{AgentId, CredentialId, OrgId, Timestamp, limits};
+use crate::base::{AgentId, CredentialId, NIL, OrgId, Timestamp, limits};
 use crate::crypto::{Alg, PublicKey, constant_time_eq, hexadecimal, hmac_sha256, sha256};
 
 use super::{AgentStatus, ClientSecret, OrgStatus, Refusal, ScopeSet, SecretScheme};
@@ -227,9 +227,6 @@ fn imported_credential<'a>(
     found
 }
 
-/// As long as every id, and nobody's.
-const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
-
 /// Whether `kept` is the MAC of what was sent. The same is computed where there is none.
 fn is_of(
     client: Option<&Client>,
@@ -239,9 +236,9 @@ fn is_of(
 ) -> bool {
     let pepper = kept.and_then(|own| peppers(own.pepper_version));
     let ids = [
-        client.map_or(NO_ID, |client| client.organization_id.as_str()),
-        client.map_or(NO_ID, |client| client.agent_id.as_str()),
-        kept.map_or(NO_ID, |own| own.credential_id.as_str()),
+        client.map_or(NIL, |client| client.organization_id.as_str()),
+        client.map_or(NIL, |client| client.agent_id.as_str()),
+        kept.map_or(NIL, |own| own.credential_id.as_str()),
     ];
     let mac = mac_at(&pepper.unwrap_or([0; 32]), ids, sent);
     let expected = kept.map_or([0; 32], |own| own.secret_mac);
