@@ -25,7 +25,10 @@ pub(super) enum Fault {
     TooSlow = 2,
 }
 
-/// Where it is noted. Cheap to clone.
+/// It was read to its end.
+const READ: u8 = 3;
+
+/// Where it is noted how far a body was read. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BodyWatch(Arc<AtomicU8>);
 
@@ -38,8 +41,17 @@ impl BodyWatch {
         }
     }
 
+    /// Whether more of the body may come that nobody read. Who was too slow had its time.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != READ && self.fault() != Some(Fault::TooSlow)
+    }
+
     fn note(&self, fault: Fault) {
         self.0.store(fault as u8, Ordering::Relaxed);
+    }
+
+    fn note_end(&self) {
+        self.0.store(READ, Ordering::Relaxed);
     }
 }
 
@@ -111,7 +123,10 @@ where
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(io::Error::other(error)))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                this.watch.note_end();
+                Poll::Ready(None)
+            }
             Poll::Pending => {
                 let end = this.end;
                 let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(end.into())));
@@ -187,5 +202,20 @@ mod tests {
         let mut announced = HeaderMap::new();
         announced.insert(header::CONTENT_LENGTH, HeaderValue::from(BODY_BYTES_MAX + 1));
         assert_eq!(read(chunks(1, 1, ms(0)), &announced).await, (None, Some(Fault::TooLarge)));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_unread_until_its_end() {
+        let body = chunks(2, 10, Duration::ZERO);
+        let mut body = GuardedBody::new(body, &HeaderMap::new(), Duration::from_secs(1));
+        let watch = body.watch();
+        for _ in 0..2 {
+            assert!(watch.is_unread());
+            std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        }
+        assert!(watch.is_unread(), "nobody saw that there is no more");
+        std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert!(!watch.is_unread());
+        assert_eq!(watch.fault(), None);
     }
 }

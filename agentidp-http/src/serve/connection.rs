@@ -79,16 +79,9 @@ impl Shared {
             Patience { idle: self.options.idle_timeout, header: self.options.header_timeout };
         let stream = Patient::new(stream, answering.clone(), patience);
         let service = service_fn(|mut request: Request<Incoming>| {
-            answering.begins();
             let peer = Peer::of(address, tls, request.headers(), &self.options);
             request.extensions_mut().insert(peer);
-            let answer = answer(self.router.clone(), request, self.options.body_timeout);
-            let answering = answering.clone();
-            async move {
-                let answer = answer.await;
-                answering.ends();
-                answer
-            }
+            answer(self.router.clone(), request, self.options.body_timeout, answering.clone())
         });
         let mut builder = http1::Builder::new();
         // `Patient` bounds the head's time; hyper's own timer would begin anew for each request.
@@ -113,14 +106,21 @@ async fn answer(
     router: Router,
     request: Request<Incoming>,
     body_timeout: Duration,
+    answering: Answering,
 ) -> Result<Response<Body>, Infallible> {
+    answering.begins();
     let (mut parts, body) = request.into_parts();
-    if body.is_end_stream() {
-        return router.oneshot(Request::from_parts(parts, Body::empty())).await;
-    }
-    let body = GuardedBody::new(body, &parts.headers, body_timeout);
-    parts.extensions.insert(body.watch());
-    router.oneshot(Request::from_parts(parts, Body::new(body))).await
+    let (body, watch) = if body.is_end_stream() {
+        (Body::empty(), None)
+    } else {
+        let body = GuardedBody::new(body, &parts.headers, body_timeout);
+        let watch = body.watch();
+        parts.extensions.insert(watch.clone());
+        (Body::new(body), Some(watch))
+    };
+    let answer = router.oneshot(Request::from_parts(parts, body)).await;
+    answering.ends(watch.is_some_and(|watch| watch.is_unread()));
+    answer
 }
 
 /// Waits until the server ends, also where it is over before we ask.

@@ -4,6 +4,9 @@
 //! take our answer. While a request is being answered we wait for ourselves, which others bound.
 //! One timer serves all three: it is set when a wait begins in earnest and looks, when it goes off,
 //! whether the wait has moved on since. So a busy connection touches no timer at all.
+//!
+//! A client that is refused while it still sends reads our answer only once it is done, and would
+//! lose it if we left before (RFC 9112 section 9.6). So we read on, for a while, and keep nothing.
 
 use std::io;
 use std::pin::Pin;
@@ -20,25 +23,37 @@ use tokio::time::{Sleep, sleep_until};
 pub(super) struct Patience {
     /// For a request to begin, and for a client to take what we send.
     pub(super) idle: Duration,
-    /// For the head of a request, once it began.
+    /// For the head of a request, once it began, and for a client to leave, once it was told to.
     pub(super) header: Duration,
 }
 
-/// Whether a request of the connection is being answered. Cheap to clone.
+/// How far the answer to a connection's last request is. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Answering(Arc<AtomicBool>);
+pub(super) struct Answering(Arc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    answers: AtomicBool,
+    unread: AtomicBool,
+}
 
 impl Answering {
     pub(super) fn begins(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.answers.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn ends(&self) {
-        self.0.store(false, Ordering::Relaxed);
+    /// `unread` says that nobody read the request's body to its end.
+    pub(super) fn ends(&self, unread: bool) {
+        self.0.unread.store(unread, Ordering::Relaxed);
+        self.0.answers.store(false, Ordering::Relaxed);
     }
 
     fn now(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.answers.load(Ordering::Relaxed)
+    }
+
+    fn left_unread(&self) -> bool {
+        self.0.unread.load(Ordering::Relaxed)
     }
 }
 
@@ -52,13 +67,23 @@ pub(super) struct Patient<S> {
     moved_at: Instant,
     /// When the first byte of a head came that is not complete yet.
     head_since: Option<Instant>,
+    /// When we said that nothing more comes from us.
+    shut_at: Option<Instant>,
 }
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, answering: Answering, patience: Patience) -> Patient<S> {
         let now = Instant::now();
         let timer = Box::pin(sleep_until((now + patience.idle).into()));
-        Patient { stream, answering, patience, timer, moved_at: now, head_since: None }
+        Patient {
+            stream,
+            answering,
+            patience,
+            timer,
+            moved_at: now,
+            head_since: None,
+            shut_at: None,
+        }
     }
 
     /// Whether `end` is over; if not, we are woken when it is.
@@ -122,7 +147,7 @@ impl<S: AsyncWrite + Unpin> Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -160,11 +185,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let shut = Pin::new(&mut this.stream).poll_shutdown(context);
-        if shut.is_pending() && this.is_over(this.moved_at + this.patience.header, context) {
-            return over();
+        let Some(since) = this.shut_at else {
+            let shut = Pin::new(&mut this.stream).poll_shutdown(context);
+            if shut.is_pending() && this.is_over(this.moved_at + this.patience.header, context) {
+                return over();
+            }
+            if matches!(shut, Poll::Ready(Ok(()))) && this.answering.left_unread() {
+                this.shut_at = Some(Instant::now());
+                return Pin::new(this).poll_shutdown(context);
+            }
+            return shut;
+        };
+        this.discard_until(since + this.patience.header, context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Patient<S> {
+    /// Reads, and keeps nothing, until the client has no more to say or the time is over.
+    fn discard_until(&mut self, end: Instant, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.is_over(end, context) {
+                return over();
+            }
+            let mut room = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut room);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                // Also where the client is gone: nobody is left to lose the answer.
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
         }
-        shut
     }
 }
 
@@ -226,7 +277,7 @@ mod tests {
         let (_client, mut server, answering) = pair();
         answering.begins();
         assert!(timeout(2 * PATIENCE.idle, server.read(&mut [0; 8])).await.is_err());
-        answering.ends();
+        answering.ends(false);
         let (kind, _) = kind_after(server.read(&mut [0; 8])).await;
         assert_eq!(kind, io::ErrorKind::TimedOut);
     }
@@ -237,5 +288,47 @@ mod tests {
         answering.begins();
         let error = server.write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_a_refused_client_still_sends_is_read_until_it_is_done() {
+        let (client, mut server, answering) = pair();
+        answering.begins();
+        answering.ends(true);
+        let (mut reading, mut writing) = tokio::io::split(client);
+        let sending = tokio::spawn(async move {
+            // More than there is room for on the way.
+            writing.write_all(&[0; 20_000]).await?;
+            writing.shutdown().await
+        });
+        server.write_all(b"no").await.unwrap();
+        server.shutdown().await.unwrap();
+        drop(server);
+        sending.await.unwrap().unwrap();
+        let mut answer = Vec::new();
+        reading.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"no");
+    }
+
+    #[tokio::test]
+    async fn a_refused_client_that_sends_on_for_ever_is_left() {
+        let (mut client, mut server, answering) = pair();
+        answering.begins();
+        answering.ends(true);
+        let sending =
+            tokio::spawn(async move { while client.write_all(&[0; 64]).await.is_ok() {} });
+        let (kind, after) = kind_after(async { server.shutdown().await.map(|()| 0) }).await;
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(after >= PATIENCE.header, "{after:?}");
+        drop(server);
+        sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_said_all_it_wanted_is_not_waited_for() {
+        let (_client, mut server, answering) = pair();
+        answering.begins();
+        answering.ends(false);
+        timeout(PATIENCE.header, server.shutdown()).await.unwrap().unwrap();
     }
 }

@@ -134,3 +134,28 @@ fn what_is_too_much_is_refused_with_its_own_status() {
     assert_eq!(reply.status, 413, "{reply:?}");
     server.end();
 }
+
+/// Most clients look for an answer when they have sent everything, and one that is cut off has none.
+#[test]
+fn who_sends_too_much_learns_it_though_it_sends_to_the_end() {
+    let sandbox = Sandbox::with_instance();
+    let server = Server::start(&sandbox, &[]);
+    // Where nobody may ask, nobody reads what was sent.
+    for (path, length, status) in [
+        ("/oauth2/token", 8 << 20, 413),
+        ("/oauth2/token", 900 << 10, 413),
+        ("/organizations", 900 << 10, 401),
+    ] {
+        let body = vec![b'x'; length];
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: idp\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        let mut stream = server.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+        let reply = Reply::parse(&rest(&mut stream));
+        assert_eq!(reply.status, status, "{path}: {reply:?}");
+    }
+    server.end();
+}
