@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agentidp_core::base::Month;
+use agentidp_core::base::{Epoch, Month};
 use agentidp_core::store::{
     Body, Done, EachRow, OwnedBody, Scope, Store, StoreError, Tx, Value, Verdict,
 };
@@ -221,5 +221,9 @@ impl Tx for FaultTx<'_> {
 
     fn writes_alone(&self) -> bool {
         self.inner.writes_alone()
+    }
+
+    fn epoch(&self) -> Option<Epoch> {
+        self.inner.epoch()
     }
 }

@@ -1,6 +1,7 @@
 //! Floor 0: what every other room stands on. Identifiers, time, randomness, secrets, limits, pages.
 
 mod clock;
+mod epoch;
 mod id;
 pub mod limits;
 mod month;
@@ -10,6 +11,7 @@ mod rng;
 mod secret;
 
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use epoch::{Epoch, LastSeen};
 pub(crate) use id::NIL;
 pub use id::{
     AgentId, CredentialId, DataKeyId, EventId, IdError, InstanceId, Jti, OrgId, SYSTEM_ORG,

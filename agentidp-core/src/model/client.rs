@@ -1,6 +1,6 @@
 //! Clients: one reading of an agent's rows, and whether somebody who names it is it.
 
-use crate::base::{AgentId, CredentialId, NIL, OrgId, Timestamp, limits};
+use crate::base::{AgentId, CredentialId, LastSeen, NIL, OrgId, Timestamp, limits};
 use crate::crypto::{Alg, PublicKey, constant_time_eq, hexadecimal, hmac_sha256, sha256};
 
 use super::{AgentStatus, ClientSecret, OrgStatus, Refusal, ScopeSet, SecretScheme};
@@ -40,6 +40,8 @@ pub struct Client {
     pub org_version: i64,
     /// Whether somebody subscribes to its organization's `token.issued`.
     pub token_issued_subscribed: bool,
+    /// When the rows were last seen to have those versions.
+    pub last_seen: LastSeen,
 }
 
 /// What the rows of an agent and its organization say of the tokens that it gets.

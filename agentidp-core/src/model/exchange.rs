@@ -154,6 +154,7 @@ mod tests {
             token_alg: None,
             agent_version: 1,
             org_version: 1,
+            last_seen: crate::base::LastSeen::default(),
             token_issued_subscribed: false,
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::base::{AgentId, OrgId, Timestamp, limits};
+use crate::base::{AgentId, LastSeen, OrgId, Timestamp, limits};
 use crate::model::{Client, ClientCredential, ClientKey, OrgStatus, ProvenBy};
 use crate::store::instance::PublicIdKind;
 use crate::store::{Scope, StoreError, Tx, agent_keys, agents, audit, credentials, orgs, tokens};
@@ -136,6 +136,7 @@ fn read_rows(
         token_alg: agent.token_alg,
         agent_version: agent.version,
         org_version: org.version,
+        last_seen: LastSeen::default(),
     }))
 }
 

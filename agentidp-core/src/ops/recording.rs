@@ -73,6 +73,8 @@ pub(super) fn prepare(
         agent_id: client.agent_id.clone(),
         agent_version: client.agent_version,
         kid: kid.to_owned(),
+        client_last_seen: client.last_seen.clone(),
+        key_last_seen: key.last_seen.clone(),
     };
     let delivery = client
         .token_issued_subscribed

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::base::{Clock, OrgId, Rng, Timestamp, limits};
+use crate::base::{Clock, LastSeen, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{
     Alg, CryptoProvider, DataKey, Place, PrivateKey, PublicKey, SealError, Signer, seal,
 };
@@ -23,6 +23,8 @@ pub(super) struct TokenKey {
     pub(super) id_token: TokenSigner,
     /// In microseconds; as far as we know, for other processes extend it as well.
     signs_until: AtomicI64,
+    /// When it was last seen to be the current one.
+    pub(super) last_seen: LastSeen,
 }
 
 impl TokenKey {
@@ -31,6 +33,7 @@ impl TokenKey {
             access_token: TokenSigner::new(Arc::clone(&signer), ACCESS_TOKEN_TYPE),
             id_token: TokenSigner::new(signer, ID_TOKEN_TYPE),
             signs_until: AtomicI64::new(key.signs_until.map_or(0, Timestamp::as_micros)),
+            last_seen: LastSeen::default(),
         }
     }
 

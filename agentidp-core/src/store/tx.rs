@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::{Month, OrgId};
+use crate::base::{Epoch, Month, OrgId};
 
 use super::{StoreError, audit, usage};
 
@@ -187,6 +187,11 @@ pub trait Tx {
     /// it writes, in another statement.
     fn writes_alone(&self) -> bool {
         false
+    }
+
+    /// The state of the database that the next statement reads, where whoever writes knows it.
+    fn epoch(&self) -> Option<Epoch> {
+        None
     }
 }
 

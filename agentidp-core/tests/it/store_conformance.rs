@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use agentidp_core::base::{Month, Timestamp};
-use agentidp_core::store::{Kind, Scope, StoreError, Value};
+use agentidp_core::store::{Kind, Scope, StoreError, Tx, Value};
 use agentidp_testkit::{Fault, FaultStore};
 
 use engines::{Bed, Place, add_agent, int, on_every_engine, texts};
@@ -32,6 +32,7 @@ on_every_engine! {
     a_large_transaction_has_all_its_entries_numbered,
     what_is_undone_is_neither_numbered_nor_counted,
     what_a_query_wrote_is_undone_as_well,
+    a_state_is_over_when_something_is_written,
     the_schema_is_made_once_and_foreign_ones_are_refused,
     an_empty_database_is_not_current,
     a_fault_store_fails_where_it_is_told_to,
@@ -350,6 +351,34 @@ fn a_read_sees_one_state(bed: &Bed) {
         assert_eq!(counts, Ok((0, 0)));
     });
     assert_eq!(bed.agents(&organization), 1);
+}
+
+/// Where an engine tells states apart: PostgreSQL, where others write beside us, knows of none.
+fn a_state_is_over_when_something_is_written(bed: &Bed) {
+    let scope = Scope::Org(bed.organization());
+    let epoch = |work: fn(&mut dyn Tx) -> Result<(), StoreError>, keeps: bool| {
+        let mut seen = None;
+        let _ = bed.store().write::<_, TestError>("test", &scope, |tx| {
+            let before = tx.epoch();
+            assert!(before.is_none() || tx.writes_alone());
+            work(tx)?;
+            seen = Some((before, tx.epoch()));
+            if keeps { Ok(()) } else { Err(TestError::Refused) }
+        });
+        seen.unwrap()
+    };
+    let read: fn(&mut dyn Tx) -> _ = |tx| int(tx, engines::COUNT_AGENTS, &[]).map(|_| ());
+    let (first, after) = epoch(read, true);
+    assert_eq!(first, after, "nothing was written");
+    let write: fn(&mut dyn Tx) -> _ = |tx| add_agent(tx, "a");
+    assert_eq!(epoch(write, true), (first, None), "a change under way may yet be undone");
+    let (second, _) = epoch(read, true);
+    let another: fn(&mut dyn Tx) -> _ = |tx| add_agent(tx, "b");
+    assert_eq!(epoch(another, false), (second, None));
+    let (third, _) = epoch(read, true);
+    for (before, after) in [(first, second), (second, third)] {
+        assert!(before.is_none() || before != after, "{before:?} {after:?}");
+    }
 }
 
 fn a_large_transaction_has_all_its_entries_numbered(bed: &Bed) {

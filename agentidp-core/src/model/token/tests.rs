@@ -51,6 +51,7 @@ fn case() -> Case {
         token_alg: None,
         agent_version: 1,
         org_version: 1,
+        last_seen: crate::base::LastSeen::default(),
         token_issued_subscribed: false,
     };
     Case { client, secret, issuer: Issuer::parse("https://idp.example.com").unwrap() }

@@ -15,7 +15,7 @@ const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// Takes the log of `writer` into the database.
 pub(super) fn run(beside: &Connection, writer: &Writer) {
     checkpoint(beside);
-    writer.with_connection(|connection| checkpoint(connection));
+    writer.between_batches(checkpoint);
 }
 
 fn checkpoint(connection: &Connection) {

@@ -2,9 +2,10 @@
 
 use rusqlite::{CachedStatement, Connection, types::ValueRef};
 
-use crate::base::{Month, OrgId};
+use crate::base::{Epoch, Month, OrgId};
 use crate::store::{EachRow, Row, Scope, StoreError, Tx, Value};
 
+use super::changes::Changes;
 use super::failure;
 use super::gathered::Gathered;
 
@@ -15,6 +16,8 @@ pub(super) struct SqliteTx<'c> {
     failure: Option<StoreError>,
     /// What it leaves to the end of its batch, if it is a member of one.
     gathered: Option<&'c mut Gathered>,
+    /// Where it tells that it writes, if it is a member of a batch.
+    changes: Option<&'c mut Changes>,
     /// What it can go back to: made before its first statement that writes.
     savepoint: Savepoint,
 }
@@ -30,7 +33,8 @@ enum Savepoint {
 impl<'c> SqliteTx<'c> {
     pub(super) fn new(connection: &'c Connection, scope: &Scope) -> SqliteTx<'c> {
         let savepoint = Savepoint::Never;
-        SqliteTx { connection, scope: scope.clone(), failure: None, gathered: None, savepoint }
+        let (scope, failure) = (scope.clone(), None);
+        SqliteTx { connection, scope, failure, gathered: None, changes: None, savepoint }
     }
 
     /// A member of a batch, which can be undone while the others stay.
@@ -38,9 +42,11 @@ impl<'c> SqliteTx<'c> {
         connection: &'c Connection,
         scope: &Scope,
         gathered: &'c mut Gathered,
+        changes: &'c mut Changes,
     ) -> SqliteTx<'c> {
         let own = Self::new(connection, scope);
-        SqliteTx { gathered: Some(gathered), savepoint: Savepoint::NotYet, ..own }
+        let (gathered, changes) = (Some(gathered), Some(changes));
+        SqliteTx { gathered, changes, savepoint: Savepoint::NotYet, ..own }
     }
 
     /// Whether there is a savepoint, to be released at its end.
@@ -67,6 +73,9 @@ impl<'c> SqliteTx<'c> {
     /// Makes the savepoint before the first statement that writes.
     fn stay_undoable(&mut self, statement: &CachedStatement<'_>) -> Result<(), StoreError> {
         if self.savepoint == Savepoint::NotYet && !statement.readonly() {
+            if let Some(changes) = &mut self.changes {
+                changes.begin();
+            }
             self.connection
                 .prepare_cached("SAVEPOINT member")
                 .and_then(|mut savepoint| savepoint.execute([]))
@@ -175,6 +184,10 @@ impl Tx for SqliteTx<'_> {
 
     fn writes_alone(&self) -> bool {
         true
+    }
+
+    fn epoch(&self) -> Option<Epoch> {
+        self.changes.as_ref().and_then(|changes| changes.epoch())
     }
 }
 

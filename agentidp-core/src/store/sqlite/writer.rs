@@ -22,6 +22,7 @@ use crate::base::{limits, pause};
 use crate::store::instance;
 use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict, sequencer};
 
+use super::changes::Changes;
 use super::combine::{Queue, Ticket, Turn};
 use super::connection::{self, Location, ScopeCell};
 use super::failure;
@@ -73,7 +74,7 @@ impl Writer {
             scope,
             batch: None,
             gathered: Gathered::default(),
-            data_version: None,
+            changes: Changes::default(),
             shared: false,
             log_growth: 0,
             checkpointer: Arc::clone(&checkpointer),
@@ -92,7 +93,17 @@ impl Writer {
     pub(super) fn with_connection<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
         let mut open = self.lock();
         let _ = open.commit();
-        work(&mut open.connection)
+        let result = work(&mut open.connection);
+        open.changes.begin();
+        open.changes.end();
+        result
+    }
+
+    /// Lends the connection, outside any transaction, for work that changes no row.
+    pub(super) fn between_batches(&self, work: impl FnOnce(&Connection)) {
+        let mut open = self.lock();
+        let _ = open.commit();
+        work(&open.connection);
     }
 
     pub(super) fn write(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
@@ -285,8 +296,7 @@ struct OpenWriter {
     batch: Option<Arc<Batch>>,
     /// What the batch's members leave to its end.
     gathered: Gathered,
-    /// SQLite's counter of other connections' commits, as of the last batch.
-    data_version: Option<i64>,
+    changes: Changes,
     /// Whether others wrote to the file since our last batch.
     shared: bool,
     /// By how many pages the log has grown since the bell was rung, more or less.
@@ -309,8 +319,7 @@ impl OpenWriter {
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut pragma| pragma.query_row([], |row| row.get(0)))
             .ok();
-        self.shared = self.data_version.is_some() && self.data_version != version;
-        self.data_version = version;
+        self.shared = self.changes.begin_batch(version);
         let batch = Arc::new(Batch::default());
         self.batch = Some(Arc::clone(&batch));
         Ok(batch)
@@ -323,7 +332,8 @@ impl OpenWriter {
         }
         self.scope.set(Some(scope));
         let mark = self.gathered.mark();
-        let mut tx = SqliteTx::member(&self.connection, scope, &mut self.gathered);
+        let mut tx =
+            SqliteTx::member(&self.connection, scope, &mut self.gathered, &mut self.changes);
         let verdict = catch_unwind(AssertUnwindSafe(|| body(&mut tx)));
         self.scope.set(None);
         if self.connection.is_autocommit() {
@@ -407,6 +417,7 @@ impl OpenWriter {
         if result.is_err() && !self.connection.is_autocommit() {
             let _ = self.statement("ROLLBACK");
         }
+        self.changes.end();
         batch.finish(match &result {
             Ok(()) => Outcome::Committed,
             Err(error) => Outcome::Failed(error.clone()),
@@ -429,6 +440,7 @@ impl OpenWriter {
         }
         let members = self.members();
         self.gathered = Gathered::default();
+        self.changes.end();
         if let Some(batch) = self.batch.take() {
             batch
                 .finish(Outcome::Failed(StoreError::Failed("the transaction was lost".to_owned())));

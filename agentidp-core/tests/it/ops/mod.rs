@@ -36,6 +36,7 @@ mod policy;
 mod public_keys;
 mod quota;
 mod revocation;
+mod standing;
 mod submitted;
 mod tenants;
 mod token_algs;
