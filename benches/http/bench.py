@@ -8,6 +8,7 @@ its last argument and signs tokens without any state, on the same HTTP stack: wh
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import secrets
@@ -108,20 +109,21 @@ class Server:
         return statistics.median(sample[what] for sample in self.samples)
 
 
-def make_clients(work, count):
+def basic(client):
+    return "Basic " + base64.b64encode(f"{client['clientId']}:{client['secret']}".encode()).decode()
+
+
+def write_clients(work, clients):
     """The same ids and secrets for both sides."""
-    clients = [
-        {"clientId": str(uuid.uuid4()), "secret": secrets.token_urlsafe(32)} for _ in range(count)
-    ]
     (work / "clients.json").write_text(json.dumps(clients), encoding="utf-8")
-    basic = [base64.b64encode(f"{c['clientId']}:{c['secret']}".encode()).decode() for c in clients]
     headers = work / "headers.txt"
-    headers.write_text("".join(f"Basic {each}\n" for each in basic), encoding="utf-8")
-    return clients, headers
+    headers.write_text("".join(f"{basic(client)}\n" for client in clients), encoding="utf-8")
+    return headers
 
 
-def make_home(binary, home, port, clients):
-    """An instance whose organizations have the clients, with limits that a measurement does not reach."""
+def make_home(binary, home, port, count):
+    """An instance whose organizations have so many clients without a secret, with limits that a measurement does not
+    reach. Each organization has one that may issue the secrets of the others, given beside them."""
 
     def run(*words, text=None):
         command = [binary, "--home", str(home), "--json", "--quiet", *words]
@@ -129,23 +131,53 @@ def make_home(binary, home, port, clients):
         if done.returncode != 0:
             sys.exit(f"agentidp {' '.join(words)}: {done.stderr or done.stdout}")
 
-    run("init", "--issuer", f"http://localhost:{port}")
+    issuer = f"http://localhost:{port}"
+    run("init", "--issuer", issuer)
+    teams = []
     limits = ("--max-agents", "1000000", "--max-tokens-per-month", "1000000000", "--rate-limit-per-minute", "1000000000")
     for org in range(ORGANIZATIONS):
         run("org", "create", "--slug", f"org-{org}", "--plan", "enterprise", *limits)
+        clients = [str(uuid.uuid4()) for _ in range(org, count, ORGANIZATIONS)]
+        manager = {"clientId": str(uuid.uuid4()), "secret": secrets.token_urlsafe(32)}
         lines = [
-            {
-                "agentId": client["clientId"],
-                "name": f"agent {at}",
-                "scopes": ["tools:read"],
-                "audiences": [API],
-                "credentials": [
-                    {"scheme": "sha256", "digest": hashlib.sha256(client["secret"].encode()).hexdigest()}
-                ],
-            }
-            for at, client in enumerate(clients[org::ORGANIZATIONS])
+            {"agentId": client, "name": f"agent {at}", "scopes": ["tools:read"], "audiences": [API]}
+            for at, client in enumerate(clients)
         ]
+        digest = hashlib.sha256(manager["secret"].encode()).hexdigest()
+        lines.append(
+            {
+                "agentId": manager["clientId"],
+                "name": "manager",
+                "scopes": ["credentials:write", "tools:read"],
+                "audiences": [issuer],
+                "credentials": [{"scheme": "sha256", "digest": digest}],
+            }
+        )
         run("agent", "import", "--org", f"org-{org}", "-", text="\n".join(map(json.dumps, lines)))
+        teams.append((manager, clients))
+    return teams
+
+
+def issue_secrets(port, teams):
+    """The clients with secrets that the server made, which is how all of them get one that were not imported."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def post(path, authorization, content_type, body):
+        connection.request("POST", path, body, {"Authorization": authorization, "Content-Type": content_type})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status not in (200, 201):
+            sys.exit(f"{path}: {answer.status} {text.decode()}")
+        return json.loads(text)
+
+    clients = []
+    for manager, ids in teams:
+        form = "grant_type=client_credentials&scope=credentials:write+tools:read"
+        token = post("/oauth2/token", basic(manager), "application/x-www-form-urlencoded", form)["access_token"]
+        for client in ids:
+            issued = post(f"/agents/{client}/credentials", f"Bearer {token}", "application/json", "{}")
+            clients.append({"clientId": client, "secret": issued["clientSecret"]})
+    return clients
 
 
 def check(server, headers, alg):
@@ -184,11 +216,9 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         home = work / "home"
-        clients, headers = make_clients(work, CLIENTS)
         ours, theirs = free_port(), free_port()
         begun = time.perf_counter()
-        make_home(binary, home, ours, clients)
-        print(f"{CLIENTS} clients in {ORGANIZATIONS} organizations imported in {time.perf_counter() - begun:.0f} s")
+        teams = make_home(binary, home, ours, CLIENTS)
         serve = [binary, "--home", str(home), "serve", "--listen", f"127.0.0.1:{ours}", *SERVE_FLAGS]
         peer = ["node", str(HERE / "peer.mjs"), f"http://localhost:{theirs}", str(work / "clients.json")]
         servers = [
@@ -199,6 +229,10 @@ def main():
             port = free_port()
             signer = [*sys.argv[2:], f"127.0.0.1:{port}"]
             servers.append(Server("stateless signer", signer, port, "/oauth2/token", work / "signer.log"))
+        servers[0].start()
+        headers = write_clients(work, issue_secrets(ours, teams))
+        servers[0].stop()
+        print(f"{CLIENTS} clients in {ORGANIZATIONS} organizations made in {time.perf_counter() - begun:.0f} s")
         measure(servers, headers)
         table(servers)
         soak(servers[0], headers)

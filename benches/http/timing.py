@@ -64,12 +64,12 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         port = bench.free_port()
-        clients, _ = bench.make_clients(work, 1_000)
-        bench.make_home(binary, work / "home", port, clients)
+        teams = bench.make_home(binary, work / "home", port, 1_000)
         command = [binary, "--home", str(work / "home"), "serve", "--listen", f"127.0.0.1:{port}", *bench.SERVE_FLAGS]
         server = bench.Server("agentidp serve, SQLite", command, port, "/oauth2/token", work / "log")
         server.start()
         try:
+            clients = bench.issue_secrets(port, teams)
             asker = Asker(port)
             # Made before, so that what is measured is the same for both.
             asked = [("no such client", request_of(uuid.uuid4())) for _ in range(SAMPLES)]
