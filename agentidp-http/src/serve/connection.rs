@@ -95,6 +95,7 @@ impl Shared {
             biased;
             _ = connection.as_mut() => {}
             () = ended(&mut ending) => {
+                answering.leaves();
                 connection.as_mut().graceful_shutdown();
                 let _ = connection.await;
             }

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
+/// Most bytes that are read after an answer, and not kept.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
+
 /// The ends of a connection's waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -52,6 +55,13 @@ impl Answering {
         self.0.answers.load(Ordering::Relaxed)
     }
 
+    /// The server ends. Nobody who has an answer already is waited for.
+    pub(super) fn leaves(&self) {
+        if !self.now() {
+            self.0.unread.store(false, Ordering::Relaxed);
+        }
+    }
+
     fn left_unread(&self) -> bool {
         self.0.unread.load(Ordering::Relaxed)
     }
@@ -69,6 +79,8 @@ pub(super) struct Patient<S> {
     head_since: Option<Instant>,
     /// When we said that nothing more comes from us.
     shut_at: Option<Instant>,
+    /// How many bytes were read since.
+    discarded: usize,
 }
 
 impl<S> Patient<S> {
@@ -83,6 +95,7 @@ impl<S> Patient<S> {
             moved_at: now,
             head_since: None,
             shut_at: None,
+            discarded: 0,
         }
     }
 
@@ -201,16 +214,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 }
 
 impl<S: AsyncRead + Unpin> Patient<S> {
-    /// Reads, and keeps nothing, until the client has no more to say or the time is over.
+    /// Reads, and keeps nothing, until the client has no more to say, or has said more than enough.
     fn discard_until(&mut self, end: Instant, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if self.is_over(end, context) {
+            if self.discarded > DISCARDED_BYTES_MAX || self.is_over(end, context) {
                 return over();
             }
             let mut room = [0; 4096];
             let mut buffer = ReadBuf::new(&mut room);
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.discarded += buffer.filled().len();
+                }
                 // Also where the client is gone: nobody is left to lose the answer.
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
@@ -322,6 +337,36 @@ mod tests {
         assert!(after >= PATIENCE.header, "{after:?}");
         drop(server);
         sending.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refused_client_that_sends_more_than_enough_is_left_before_its_time() {
+        let (mut client, server) = duplex(1 << 20);
+        let answering = Answering::default();
+        let hour = Duration::from_secs(3600);
+        let mut server =
+            Patient::new(server, answering.clone(), Patience { idle: hour, header: hour });
+        answering.ends(true);
+        let sending = tokio::spawn(async move {
+            let mut sent = 0;
+            while client.write_all(&[0; 1 << 16]).await.is_ok() {
+                sent += 1 << 16;
+            }
+            sent
+        });
+        server.shutdown().await.unwrap_err();
+        drop(server);
+        let sent = sending.await.unwrap();
+        assert!((DISCARDED_BYTES_MAX..2 * DISCARDED_BYTES_MAX).contains(&sent), "{sent}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_waits_for_nobody_who_has_an_answer() {
+        let (_client, mut server, answering) = pair();
+        answering.begins();
+        answering.ends(true);
+        answering.leaves();
+        timeout(PATIENCE.header / 2, server.shutdown()).await.unwrap().unwrap();
     }
 
     #[tokio::test]

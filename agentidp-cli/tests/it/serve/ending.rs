@@ -48,11 +48,17 @@ fn connections_that_wait_for_nothing_do_not_keep_it() {
     let silent = server.connect();
     let mut used = server.connect();
     used.write_all(b"GET /healthz HTTP/1.1\r\nHost: idp\r\n\r\n").unwrap();
+    // What it sent nobody needed to read.
+    let mut refused = server.connect();
+    refused
+        .write_all(b"POST /organizations HTTP/1.1\r\nHost: idp\r\nContent-Length: 5\r\n\r\nhello")
+        .unwrap();
     pause();
     let begin = Instant::now();
     server.end();
     assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
     assert!(String::from_utf8_lossy(&rest(&mut used)).starts_with("HTTP/1.1 200"));
+    assert!(String::from_utf8_lossy(&rest(&mut refused)).starts_with("HTTP/1.1 401"));
     drop(silent);
 }
 
