@@ -1,6 +1,6 @@
 //! Credentials of agents, and the guarded insert that issues a token by one.
 
-use crate::base::{AgentId, CredentialId, Epoch, EventId, LastSeen, Timestamp, limits};
+use crate::base::{AgentId, CredentialId, EventId, LastSeen, Timestamp, limits};
 use crate::jose::Jwk;
 use crate::model::{
     ClientKey, Credential, CredentialKind, CredentialStatus, ProvenBy, SecretScheme,
@@ -239,13 +239,28 @@ pub(crate) struct Basis {
 }
 
 impl Basis {
-    fn stands_in(&self, epoch: Epoch) -> bool {
-        self.client_last_seen.is_in(epoch) && self.key_last_seen.is_in(epoch)
+    /// What the statements below take from `?2` on.
+    fn params(&self) -> [Value<'_>; 4] {
+        [
+            Value::Int(self.org_version),
+            Value::Text(self.agent_id.as_str()),
+            Value::Int(self.agent_version),
+            Value::Text(&self.kid),
+        ]
     }
 
-    fn note(&self, epoch: Epoch) {
-        self.client_last_seen.note(epoch);
-        self.key_last_seen.note(epoch);
+    /// Whether it still stands. That is read only where somebody may have changed it since it was seen to.
+    fn stands(&self, tx: &mut dyn Tx) -> Result<bool, StoreError> {
+        let seen = [&self.client_last_seen, &self.key_last_seen];
+        let epoch = tx.epoch();
+        if epoch.is_some_and(|epoch| seen.iter().all(|seen| seen.is_in(epoch))) {
+            return Ok(true);
+        }
+        let stands = tx.tenant_row(STANDS, &self.params(), |_| Ok(()))?.is_some();
+        if let Some(epoch) = epoch.filter(|_| stands) {
+            seen.iter().for_each(|seen| seen.note(epoch));
+        }
+        Ok(stands)
     }
 }
 
@@ -268,26 +283,14 @@ pub(crate) fn issue_token(
     entry: &str,
     basis: &Basis,
 ) -> Result<bool, StoreError> {
-    let stands = [
-        Value::Int(basis.org_version),
-        Value::Text(basis.agent_id.as_str()),
-        Value::Int(basis.agent_version),
-        Value::Text(&basis.kid),
-    ];
     if !tx.writes_alone() {
-        let [org, agent, version, kid] = stands;
+        let [org, agent, version, kid] = basis.params();
         let (event_id, entry) = (Value::Text(event_id.as_str()), Value::Text(entry));
         return Ok(tx.execute(ISSUE_TOKEN, &[org, agent, version, kid, event_id, entry])? == 1);
     }
-    let epoch = tx.epoch();
-    if !epoch.is_some_and(|epoch| basis.stands_in(epoch)) {
-        if tx.tenant_row(STANDS, &stands, |_| Ok(()))?.is_none() {
-            return Ok(false);
-        }
-        if let Some(epoch) = epoch {
-            basis.note(epoch);
-        }
+    let stands = basis.stands(tx)?;
+    if stands {
+        tx.append_entry(event_id.as_str(), entry)?;
     }
-    tx.append_entry(event_id.as_str(), entry)?;
-    Ok(true)
+    Ok(stands)
 }

@@ -93,8 +93,9 @@ impl Writer {
     pub(super) fn with_connection<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
         let mut open = self.lock();
         let _ = open.commit();
-        let result = work(&mut open.connection);
+        // Noted before, should the work panic.
         open.changes.begin();
+        let result = work(&mut open.connection);
         open.changes.end();
         result
     }
