@@ -10,5 +10,5 @@ mod vkey;
 pub use chain::{Hash, chain_hash, genesis_hash, leaf_hash};
 pub use entry::{Datum, Entry, EntryError, Outcome, StoredEntry, log_origin};
 pub use tree::{Frontier, FrontierError};
-pub use verify::{ChainFinding, ChainReport, ChainVerifier, FindingKind};
+pub use verify::{ChainFinding, ChainReport, ChainVerifier, FindingKind, LogHead};
 pub use vkey::verifier_key;

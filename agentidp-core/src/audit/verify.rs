@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::base::EventId;
+use crate::base::{EventId, limits};
 
 use super::{Frontier, Hash, chain_hash, genesis_hash, leaf_hash};
 
@@ -24,7 +24,7 @@ pub enum FindingKind {
     Entry,
     /// The entry says that it belongs to another log, or is another event than its row.
     Foreign,
-    /// The log does not end where its head says.
+    /// The log does not end where its head says, or a little further on.
     Head,
 }
 
@@ -62,10 +62,22 @@ pub struct ChainReport {
     pub limits: &'static str,
 }
 
+/// The end of a log, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogHead {
+    /// The chain's hash there.
+    pub hash: Vec<u8>,
+    /// The right edge of the tree, which tells the size.
+    pub frontier: Frontier,
+}
+
 /// Takes the rows of one log in order and reports on the whole.
 #[derive(Debug)]
 pub struct ChainVerifier {
     origin: String,
+    head: Option<LogHead>,
+    /// Whether the log is at its head as the head says, once it is that far.
+    head_agrees: bool,
     expected_seq: u64,
     previous: Hash,
     frontier: Frontier,
@@ -74,16 +86,21 @@ pub struct ChainVerifier {
 }
 
 impl ChainVerifier {
-    /// A verifier of the log named `origin`, from its first entry on.
-    pub fn new(origin: &str) -> ChainVerifier {
-        ChainVerifier {
+    /// A verifier of the log named `origin`, from its first entry on. It ends at its `head`, or beyond, by
+    /// fewer than [`limits::HEAD_LAG_MAX`] entries.
+    pub fn new(origin: &str, head: Option<LogHead>) -> ChainVerifier {
+        let mut verifier = ChainVerifier {
             origin: origin.to_owned(),
+            head,
+            head_agrees: false,
             expected_seq: 0,
             previous: genesis_hash(origin),
             frontier: Frontier::default(),
             findings: Vec::new(),
             findings_count: 0,
-        }
+        };
+        verifier.meet_head();
+        verifier
     }
 
     /// Takes the next row: its number, event, stored bytes and stored hashes.
@@ -109,14 +126,24 @@ impl ChainVerifier {
         self.frontier.append(&leaf);
         self.previous = Hash::try_from(hash).unwrap_or(computed);
         self.expected_seq = seq.saturating_add(1);
+        self.meet_head();
     }
 
-    /// Compares with the stored head, if there is one, and reports.
-    pub fn finish(mut self, head: Option<(u64, &[u8], &Frontier)>) -> ChainReport {
-        let agrees = head.is_some_and(|(size, hash, frontier)| {
-            size == self.expected_seq && hash == self.previous && *frontier == self.frontier
-        });
-        if !agrees {
+    /// Compares with the head, where the log is as long.
+    fn meet_head(&mut self) {
+        let Some(head) = self.head.as_ref() else { return };
+        if head.frontier.size() == self.frontier.size() {
+            self.head_agrees = head.frontier.size() == self.expected_seq
+                && head.hash == self.previous
+                && head.frontier == self.frontier;
+        }
+    }
+
+    /// Reports, also on a head that is missing or that the log does not reach.
+    pub fn finish(mut self) -> ChainReport {
+        let size = self.head.as_ref().map_or(0, |head| head.frontier.size());
+        let lag = self.frontier.size().saturating_sub(size);
+        if !self.head_agrees || lag >= limits::HEAD_LAG_MAX as u64 {
             self.found(self.expected_seq, None, FindingKind::Head);
         }
         ChainReport {
@@ -199,15 +226,15 @@ mod tests {
         let mut frontier = Frontier::default();
         head.iter().for_each(|row| frontier.append(&leaf_hash(row.entry.as_bytes())));
         let last = head.last().map_or(genesis_hash(LOG).to_vec(), |row| row.hash.clone());
-        verify(rows, Some((head.len() as u64, &last, &frontier)))
+        verify(rows, Some(LogHead { hash: last, frontier }))
     }
 
-    fn verify(rows: &[Row], head: Option<(u64, &[u8], &Frontier)>) -> ChainReport {
-        let mut verifier = ChainVerifier::new(LOG);
+    fn verify(rows: &[Row], head: Option<LogHead>) -> ChainReport {
+        let mut verifier = ChainVerifier::new(LOG, head);
         for row in rows {
             verifier.push(row.seq, &row.event_id, &row.entry, &row.previous, &row.hash);
         }
-        verifier.finish(head)
+        verifier.finish()
     }
 
     fn findings(report: &ChainReport) -> Vec<(u64, FindingKind)> {
@@ -277,10 +304,10 @@ mod tests {
             assert_eq!(findings(&report(&rows, &rows)), [(seq, Foreign)], "{text}");
         }
         // The first links to the name of its log.
-        let mut verifier = ChainVerifier::new("idp.example.com/audit/another");
+        let mut verifier = ChainVerifier::new("idp.example.com/audit/another", None);
         let row = &log()[0];
         verifier.push(row.seq, &row.event_id, &row.entry, &row.previous, &row.hash);
-        assert_eq!(findings(&verifier.finish(None)), [(0, Link), (0, Foreign), (1, Head)]);
+        assert_eq!(findings(&verifier.finish()), [(0, Link), (0, Foreign), (1, Head)]);
     }
 
     #[test]
@@ -288,28 +315,50 @@ mod tests {
         let rows = log();
         assert_eq!(findings(&verify(&rows, None)), [(5, Head)]);
         assert_eq!(findings(&report(&rows[..4], &rows)), [(4, Head)], "an end that was cut off");
-        assert_eq!(findings(&report(&rows, &rows[..4])), [(5, Head)], "a head that lies behind");
         let mut frontier = Frontier::default();
         rows.iter().for_each(|row| frontier.append(&leaf_hash(row.entry.as_bytes())));
-        let last = &rows[4].hash;
-        assert!(verify(&rows, Some((5, last, &frontier))).valid);
-        for (size, hash, frontier) in
-            [(4, last, &frontier), (5, &vec![7; 32], &frontier), (5, last, &Frontier::default())]
-        {
-            let report = verify(&rows, Some((size, hash, frontier)));
-            assert_eq!(findings(&report), [(5, Head)], "{size}");
+        let hash = rows[4].hash.clone();
+        let head = LogHead { hash, frontier };
+        assert!(verify(&rows, Some(head.clone())).valid);
+        let mut smaller = Frontier::default();
+        rows[..4].iter().for_each(|row| smaller.append(&leaf_hash(row.entry.as_bytes())));
+        let mut another = smaller.clone();
+        another.append(&leaf_hash(b"another"));
+        for wrong in [
+            LogHead { hash: vec![7; 32], ..head.clone() },
+            LogHead { frontier: another, ..head.clone() },
+            LogHead { frontier: smaller, ..head.clone() },
+            LogHead { frontier: Frontier::default(), ..head },
+        ] {
+            assert_eq!(findings(&verify(&rows, Some(wrong.clone()))), [(5, Head)], "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_may_go_on_a_little_beyond_its_head() {
+        let lag = limits::HEAD_LAG_MAX as u64;
+        for head in [0, 5] {
+            let rows = linked(head + lag, |seq| entry(LOG, &event(seq), "token.issued"));
+            let (rest, head) = (&rows[..rows.len() - 1], &rows[..head as usize]);
+            assert_eq!(findings(&report(rest, head)), []);
+            assert_eq!(findings(&report(&rows, head)), [(rows.len() as u64, Head)], "too far");
+            // What is beyond the head is verified as all else is.
+            let mut changed = rest.to_vec();
+            let at = changed.len() - 2;
+            changed[at].entry = entry(LOG, &event(at as u64), "token.revoked");
+            assert_eq!(findings(&report(&changed, head)), [(at as u64, Changed)]);
         }
     }
 
     #[test]
     fn all_findings_are_counted_and_the_first_hundred_are_told() {
         let random = EventId::generate(&crate::base::SystemClock, &SystemRng).unwrap();
-        let mut verifier = ChainVerifier::new(LOG);
+        let mut verifier = ChainVerifier::new(LOG, None);
         for seq in 0..150 {
             // Out of order, and linked to nothing.
             verifier.push(seq * 2 + 1, random.as_str(), "x", &[], &[]);
         }
-        let report = verifier.finish(None);
+        let report = verifier.finish();
         assert_eq!((report.findings.len(), report.findings_count), (FINDINGS_MAX, 150 * 4 + 1));
     }
 }

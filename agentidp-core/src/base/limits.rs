@@ -95,6 +95,12 @@ pub const PAGE_ITEMS_MAX: usize = 500;
 pub const PAGE_ITEMS: usize = 50;
 /// Most write closures that share one commit.
 pub const GROUP_COMMIT_MAX: usize = 256;
+/// Entries by which a log has grown beyond its head when the head is written again, at the latest.
+pub const HEAD_LAG_MAX: usize = 16;
+/// For how long a head may lag behind its log.
+pub const HEAD_LAG_LIFE: Duration = Duration::from_secs(5);
+/// Most logs whose end a writer remembers.
+pub const LOG_ENDS_MAX: usize = 20_000;
 /// Most audit entries one run of the sequencer numbers.
 pub const SEQUENCE_BATCH_MAX: usize = 1024;
 /// Longest wait for another process to release the database.

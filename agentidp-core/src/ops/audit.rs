@@ -1,6 +1,6 @@
 //! Reading and verifying an organization's trail.
 
-use crate::audit::{ChainReport, ChainVerifier, StoredEntry, log_origin};
+use crate::audit::{ChainReport, ChainVerifier, LogHead, StoredEntry, log_origin};
 use crate::base::{Cursor, IdError, OrgId, Page, PageRequest, Timestamp};
 use crate::canon;
 use crate::model::{Action, Issuer};
@@ -54,14 +54,14 @@ pub(super) fn verify_numbered(
     let scope = Scope::Org(organization.clone());
     let origin = log_origin(issuer, organization);
     store.read(&scope, |tx| {
-        let mut verifier = ChainVerifier::new(&origin);
         orgs::get(tx)?.ok_or(AuditError::NotFound)?;
         // A head that is missing or cannot be read is a finding, not an error.
         let head = audit::head(tx)?;
+        let head = head
+            .and_then(|head| Some(LogHead { frontier: head.frontier().ok()?, hash: head.hash }));
+        let mut verifier = ChainVerifier::new(&origin, head);
         let newest = push_all(tx, &mut verifier, progress)?;
-        let head = head.and_then(|head| Some((head.frontier().ok()?, head.hash)));
-        let head = head.as_ref().map(|(frontier, hash)| (frontier.size(), &**hash, frontier));
-        Ok((verifier.finish(head), newest))
+        Ok((verifier.finish(), newest))
     })
 }
 

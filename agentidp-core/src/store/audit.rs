@@ -104,6 +104,35 @@ pub(crate) fn rows_from(
     })
 }
 
+/// A row beyond the head.
+#[cfg(feature = "sqlite")]
+pub(super) struct RowBeyond {
+    pub(super) seq: u64,
+    pub(super) entry: String,
+    pub(super) hash: Vec<u8>,
+    /// The month (202611) in which it counts one more token.
+    pub(super) counted_in: Option<i64>,
+}
+
+// The limit is `limits::HEAD_LAG_MAX`.
+#[cfg(feature = "sqlite")]
+const ENTRIES_BEYOND: &str = "SELECT organization_id, seq, entry, hash, counted_in
+    FROM audit_logs WHERE organization_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT 16";
+
+/// The rows from number `size` on, in order, as many as there may be beyond a head of that size and one
+/// more.
+#[cfg(feature = "sqlite")]
+pub(super) fn entries_beyond(tx: &mut dyn Tx, size: i64) -> Result<Vec<RowBeyond>, StoreError> {
+    tx.tenant_rows(ENTRIES_BEYOND, &[Value::Int(size)], |row| {
+        Ok(RowBeyond {
+            seq: u64::try_from(row.int(1)?).map_err(|_| StoreError::Unreadable { column: 1 })?,
+            entry: row.text(2)?.to_owned(),
+            hash: row.blob(3)?.to_vec(),
+            counted_in: row.int_or_null(4)?,
+        })
+    })
+}
+
 const HEAD: &str =
     "SELECT organization_id, size, hash, frontier FROM audit_heads WHERE organization_id = ?1";
 

@@ -6,9 +6,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::audit::{Frontier, Hash};
-#[cfg(feature = "sqlite")]
-use crate::base::Month;
-use crate::base::{OrgId, Timestamp};
+use crate::base::{Month, OrgId, Timestamp};
 use crate::model::Org;
 
 use super::{StoreError, Tx, Value, orgs};
@@ -113,17 +111,8 @@ pub(super) struct PendingEntry {
     pub(super) organization_id: String,
     pub(super) event_id: String,
     pub(super) entry: String,
-}
-
-/// Who else may be writing pending entries while they are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Company {
-    /// Nobody: the entries are those of the transaction itself.
-    #[cfg(feature = "sqlite")]
-    None,
-    /// Other transactions, which commit when they like.
-    #[cfg(feature = "postgres")]
-    Others,
+    /// The month in which it counts one more token, where nothing else does yet.
+    pub(super) counted_in: Option<Month>,
 }
 
 // The limit is `limits::SEQUENCE_BATCH_MAX`, written out: SQLite prepares a statement anew whenever a
@@ -144,6 +133,7 @@ pub(super) fn take_pending(tx: &mut dyn Tx) -> Result<Vec<PendingEntry>, StoreEr
             organization_id: row.text(0)?.to_owned(),
             event_id: row.text(1)?.to_owned(),
             entry: row.text(2)?.to_owned(),
+            counted_in: None,
         })
     })
 }
@@ -205,13 +195,16 @@ impl LogHead {
     }
 }
 
-/// The ends of the logs of `organizations`, in no order. One that has no log is left out.
+#[cfg(feature = "postgres")]
 const LOG_HEADS: &str =
     "SELECT organization_id, size, hash, frontier FROM audit_heads WHERE organization_id IN (?1)";
 
+#[cfg(feature = "postgres")]
 static LOG_HEADS_OF_MANY: LazyLock<Steps> =
     LazyLock::new(|| Steps::new(|rows| LOG_HEADS.replace("?1", &parameters(0, rows))));
 
+/// The ends of the logs of `organizations`, in no order. One that has no log is left out.
+#[cfg(feature = "postgres")]
 pub(super) fn log_heads(
     tx: &mut dyn Tx,
     organizations: &[&str],
@@ -266,17 +259,14 @@ const COUNT_TOKENS: &str = "INSERT INTO token_usage (organization_id, month, iss
 #[cfg(feature = "sqlite")]
 static COUNT_MANY_TOKENS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(COUNT_TOKENS, 3));
 
-/// Counts the tokens that each organization has issued more in a month.
+/// Counts the tokens that each organization has issued more in a month, written as 202611.
 #[cfg(feature = "sqlite")]
-pub(super) fn count_tokens(
-    tx: &mut dyn Tx,
-    issued: &[(OrgId, Month, i64)],
-) -> Result<(), StoreError> {
+pub(super) fn count_tokens(tx: &mut dyn Tx, issued: &[(&str, i64, i64)]) -> Result<(), StoreError> {
     for (sql, chunk) in COUNT_MANY_TOKENS.over(issued) {
         let params: Vec<Value<'_>> = chunk
             .iter()
             .flat_map(|(organization, month, count)| {
-                [Value::Text(organization.as_str()), Value::Int(month.as_int()), Value::Int(*count)]
+                [Value::Text(organization), Value::Int(*month), Value::Int(*count)]
             })
             .collect();
         tx.execute(sql, &params)?;
@@ -293,23 +283,31 @@ pub(super) struct NumberedEntry<'a> {
 }
 
 const INSERT_ENTRY: &str =
-    "INSERT INTO audit_logs (organization_id, seq, event_id, entry, previous_hash, hash)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    "INSERT INTO audit_logs (organization_id, seq, event_id, entry, previous_hash, hash, counted_in)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-static INSERT_ENTRIES: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(INSERT_ENTRY, 6));
+static INSERT_ENTRIES: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(INSERT_ENTRY, 7));
 
+/// Writes entries with their numbers.
+///
+/// # Errors
+/// [`StoreError::BrokenHead`] where the log has such a number already, or the entry: the head it was
+/// continued from is one that was true once.
 pub(super) fn insert_entries(
     tx: &mut dyn Tx,
     entries: &[NumberedEntry<'_>],
 ) -> Result<(), StoreError> {
     for (sql, chunk) in INSERT_ENTRIES.over(entries) {
         let params: Vec<Value<'_>> = chunk.iter().flat_map(entry_params).collect();
-        tx.execute(sql, &params)?;
+        tx.execute(sql, &params).map_err(|error| match error {
+            StoreError::Constraint(_) => StoreError::BrokenHead,
+            other => other,
+        })?;
     }
     Ok(())
 }
 
-fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 6] {
+fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 7] {
     [
         Value::Text(&numbered.entry.organization_id),
         Value::Int(to_int(numbered.seq)),
@@ -317,6 +315,7 @@ fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 6] {
         Value::Text(&numbered.entry.entry),
         Value::Blob(&numbered.previous_hash),
         Value::Blob(&numbered.hash),
+        Value::int_or_null(numbered.entry.counted_in.map(Month::as_int)),
     ]
 }
 

@@ -65,6 +65,11 @@ pub(super) const SQLITE: &[Migration] = &[
         name: "idempotency",
         sql: include_str!("../../migrations/sqlite/0002_idempotency.sql"),
     },
+    Migration {
+        version: 3,
+        name: "entries_beyond_the_head",
+        sql: include_str!("../../migrations/sqlite/0003_entries_beyond_the_head.sql"),
+    },
 ];
 
 #[cfg(feature = "postgres")]
@@ -78,6 +83,11 @@ pub(super) const POSTGRES: &[Migration] = &[
         version: 2,
         name: "idempotency",
         sql: include_str!("../../migrations/postgres/0002_idempotency.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "entries_beyond_the_head",
+        sql: include_str!("../../migrations/postgres/0003_entries_beyond_the_head.sql"),
     },
 ];
 

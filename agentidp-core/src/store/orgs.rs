@@ -119,7 +119,10 @@ const FOOTPRINT: &str = "SELECT o.organization_id, o.agents_live,
         (SELECT COUNT(*) FROM credentials c
          WHERE c.organization_id = ?1 AND c.status = 'active'
             AND (c.expires_at IS NULL OR c.expires_at > ?2)),
-        (SELECT u.issued FROM token_usage u WHERE u.organization_id = ?1 AND u.month = ?3)
+        (SELECT u.issued FROM token_usage u WHERE u.organization_id = ?1 AND u.month = ?3),
+        (SELECT COUNT(*) FROM audit_heads h
+         JOIN audit_logs l ON l.organization_id = h.organization_id AND l.seq >= h.size
+         WHERE h.organization_id = ?1 AND l.counted_in = ?3)
     FROM organizations o WHERE o.organization_id = ?1";
 
 /// How much there is of the organization.
@@ -132,7 +135,7 @@ pub(crate) fn footprint(
         Ok(OrgFootprint {
             agents: row.int(1)?,
             credentials: row.int(2)?,
-            tokens_this_month: row.int_or_null(3)?.unwrap_or(0),
+            tokens_this_month: row.int_or_null(3)?.unwrap_or(0) + row.int(4)?,
         })
     })
 }

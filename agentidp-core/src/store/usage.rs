@@ -21,7 +21,21 @@ pub(crate) fn give_back(tx: &mut dyn Tx, month: Month, count: i64) -> Result<(),
     tx.execute(GIVE_BACK, &params).map(|_| ())
 }
 
-const ISSUED: &str = "SELECT o.organization_id, u.issued, o.max_tokens_per_month
+#[cfg(feature = "sqlite")]
+const COUNTED: &str = "SELECT organization_id, issued FROM token_usage
+    WHERE organization_id = ?1 AND month = ?2";
+
+/// Tokens of the month that its row counts: all but those of entries beyond the head of the log.
+#[cfg(feature = "sqlite")]
+pub(super) fn counted(tx: &mut dyn Tx, month: Month) -> Result<i64, StoreError> {
+    let counted = tx.tenant_row(COUNTED, &[Value::Int(month.as_int())], |row| row.int(1))?;
+    Ok(counted.unwrap_or(0))
+}
+
+const ISSUED: &str = "SELECT o.organization_id, u.issued, o.max_tokens_per_month,
+        (SELECT COUNT(*) FROM audit_heads h
+         JOIN audit_logs l ON l.organization_id = h.organization_id AND l.seq >= h.size
+         WHERE h.organization_id = ?1 AND l.counted_in = ?2)
     FROM organizations o
     LEFT JOIN token_usage u ON u.organization_id = o.organization_id AND u.month = ?2
     WHERE o.organization_id = ?1";
@@ -30,6 +44,6 @@ const ISSUED: &str = "SELECT o.organization_id, u.issued, o.max_tokens_per_month
 /// such organization.
 pub(crate) fn issued(tx: &mut dyn Tx, month: Month) -> Result<Option<(i64, i64)>, StoreError> {
     tx.tenant_row(ISSUED, &[Value::Int(month.as_int())], |row| {
-        Ok((row.int_or_null(1)?.unwrap_or(0), row.int(2)?))
+        Ok((row.int_or_null(1)?.unwrap_or(0) + row.int(3)?, row.int(2)?))
     })
 }

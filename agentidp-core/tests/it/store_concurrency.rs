@@ -3,7 +3,9 @@
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use agentidp_core::audit::{ChainVerifier, Entry, Frontier, Outcome, genesis_hash, log_origin};
+use agentidp_core::audit::{
+    ChainVerifier, Entry, Frontier, LogHead, Outcome, genesis_hash, log_origin,
+};
 use agentidp_core::store::{Scope, SqliteStore, Store, StoreError, Tx, Value};
 use agentidp_core::{Clock as _, EventId, Issuer, OrgId, SystemClock, SystemRng};
 
@@ -124,28 +126,25 @@ fn origin(organization: &OrgId) -> String {
 
 /// Dense numbers from 0, one genesis, no fork, every entry once, the head where the log ends.
 fn verify(store: &dyn Store, organization: &OrgId) {
-    let mut verifier = ChainVerifier::new(&origin(organization));
     let mut events = std::collections::HashSet::new();
-    let mut head = None;
-    store
-        .read::<_, StoreError>(&Scope::Org(organization.clone()), |tx| {
-            tx.query(ROWS, &[], &mut |row| {
-                let event = EventId::parse(row.text(1)?).unwrap();
-                let seq = row.int(0)? as u64;
-                verifier.push(seq, event.as_str(), row.text(2)?, row.blob(3)?, row.blob(4)?);
-                assert!(events.insert(event));
-                Ok(())
-            })?;
-            tx.query(HEAD, &[], &mut |row| {
-                let size = row.int(0)? as u64;
-                let frontier = Frontier::from_bytes(size, row.blob(2)?).unwrap();
-                head = Some((size, row.blob(1)?.to_vec(), frontier));
-                Ok(())
-            })
-        })
-        .unwrap();
-    let (size, hash, frontier) = head.unwrap();
-    let report = verifier.finish(Some((size, &hash, &frontier)));
+    let report = store.read::<_, StoreError>(&Scope::Org(organization.clone()), |tx| {
+        let mut head = None;
+        tx.query(HEAD, &[], &mut |row| {
+            let frontier = Frontier::from_bytes(row.int(0)? as u64, row.blob(2)?).unwrap();
+            head = Some(LogHead { hash: row.blob(1)?.to_vec(), frontier });
+            Ok(())
+        })?;
+        let mut verifier = ChainVerifier::new(&origin(organization), head);
+        tx.query(ROWS, &[], &mut |row| {
+            let event = EventId::parse(row.text(1)?).unwrap();
+            let seq = row.int(0)? as u64;
+            verifier.push(seq, event.as_str(), row.text(2)?, row.blob(3)?, row.blob(4)?);
+            assert!(events.insert(event));
+            Ok(())
+        })?;
+        Ok(verifier.finish())
+    });
+    let report = report.unwrap();
     assert!(report.valid, "{report:?}");
     assert_eq!(report.size as usize, PROCESSES * THREADS * ENTRIES / 2);
     assert_eq!(events.len() as u64, report.size);

@@ -410,7 +410,12 @@ fn what_is_undone_is_neither_numbered_nor_counted(bed: &Bed) {
     const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
         VALUES (?1, 0, ?2, ?3)";
     const ENTRIES: &str = "SELECT event_id FROM audit_logs WHERE organization_id = ?1 ORDER BY seq";
-    const ISSUED: &str = "SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2";
+    // Those that entries beyond the head count are not in the row.
+    const ISSUED: &str = "SELECT COALESCE(
+            (SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2), 0)
+        + (SELECT COUNT(*) FROM audit_logs l
+            WHERE l.organization_id = h.organization_id AND l.seq >= h.size AND l.counted_in = ?2)
+        FROM audit_heads h WHERE h.organization_id = ?1";
     const LIMIT: i64 = 10;
     let month = Month::of(Timestamp::from_micros(0));
     let [own, other] = [(); 2].map(|()| Scope::Org(bed.organization()));

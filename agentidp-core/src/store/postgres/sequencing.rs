@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::{limits, pause};
-use crate::store::instance::{self, Company};
+use crate::store::instance;
 use crate::store::{StoreError, Tx, sequencer};
 
 use super::actor::Access;
@@ -145,6 +145,6 @@ fn run_locked(
     first(tx)?;
     let pending = instance::take_pending(tx)?;
     let taken = pending.len();
-    sequencer::number(tx, pending, Company::Others)?;
+    sequencer::number(tx, pending)?;
     Ok(Some(taken))
 }

@@ -12,13 +12,17 @@ pub(super) struct Gathered {
     months: Vec<IssuedInMonth>,
     /// Which of `months` were added to, and how much, one after another.
     counted: Vec<(usize, i64)>,
+    /// What of it no entry counts.
+    uncarried: Vec<(OrgId, Month, i64)>,
+    /// Where the entries of the member that runs begin.
+    own_entries: usize,
 }
 
 /// Tokens that an organization issued in a month.
 struct IssuedInMonth {
     organization: OrgId,
     month: Month,
-    /// As the table has it.
+    /// Before this batch.
     before: i64,
     /// By this batch.
     here: i64,
@@ -29,6 +33,7 @@ struct IssuedInMonth {
 pub(super) struct Mark {
     entries: usize,
     counted: usize,
+    uncarried: usize,
 }
 
 impl Gathered {
@@ -37,11 +42,13 @@ impl Gathered {
             organization_id: organization.as_str().to_owned(),
             event_id: event_id.to_owned(),
             entry: entry.to_owned(),
+            counted_in: None,
         });
     }
 
     /// Counts `count` more tokens, unless that would be more than `limit`. `None` where it is not known
-    /// how many there were [before](Self::begin_month).
+    /// how many there were [before](Self::begin_month). One token is counted by the entry that the member
+    /// appended before it.
     pub(super) fn count(
         &mut self,
         organization: &OrgId,
@@ -56,6 +63,12 @@ impl Gathered {
         if fits {
             own.here += count;
             self.counted.push((at, count));
+            match self.entries.get_mut(self.own_entries..).and_then(<[_]>::last_mut) {
+                Some(entry) if count == 1 && entry.counted_in.is_none() => {
+                    entry.counted_in = Some(month);
+                }
+                _ => self.uncarried.push((organization.clone(), month, count)),
+            }
         }
         Some(fits)
     }
@@ -65,13 +78,20 @@ impl Gathered {
         self.months.push(IssuedInMonth { organization, month, before, here: 0 });
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        Mark { entries: self.entries.len(), counted: self.counted.len() }
+    /// Another member begins.
+    pub(super) fn mark(&mut self) -> Mark {
+        self.own_entries = self.entries.len();
+        Mark {
+            entries: self.entries.len(),
+            counted: self.counted.len(),
+            uncarried: self.uncarried.len(),
+        }
     }
 
     /// Takes back what came after `mark`.
     pub(super) fn take_back(&mut self, mark: Mark) {
         self.entries.truncate(mark.entries);
+        self.uncarried.truncate(mark.uncarried);
         for (at, count) in self.counted.drain(mark.counted..) {
             if let Some(own) = self.months.get_mut(at) {
                 own.here -= count;
@@ -79,11 +99,9 @@ impl Gathered {
         }
     }
 
-    /// The entries, and how many tokens each organization has issued more in which month.
+    /// The entries, and the tokens that none of them counts.
     pub(super) fn into_parts(self) -> (Vec<PendingEntry>, Vec<(OrgId, Month, i64)>) {
-        let counted = self.months.into_iter().filter(|own| own.here > 0);
-        let counted = counted.map(|own| (own.organization, own.month, own.here));
-        (self.entries, counted.collect())
+        (self.entries, self.uncarried)
     }
 }
 
@@ -112,6 +130,33 @@ mod tests {
         assert_eq!(gathered.count(&own, month, 3, 10), Some(true));
         let (entries, counted) = gathered.into_parts();
         assert_eq!(entries.iter().map(|entry| &*entry.event_id).collect::<Vec<_>>(), ["a"]);
-        assert_eq!(counted, [(own, month, 6)]);
+        assert_eq!(counted, [(own.clone(), month, 3), (own, month, 3)]);
+    }
+
+    #[test]
+    fn a_token_is_counted_by_the_entry_of_its_own_member() {
+        let organization = OrgId::generate(&SystemClock, &SystemRng).unwrap();
+        let month = Month::of(Timestamp::from_micros(0));
+        let mut gathered = Gathered::default();
+        gathered.begin_month(&organization, month, 0);
+        let add = |gathered: &mut Gathered, entry: Option<&str>, tokens: i64| {
+            let mark = gathered.mark();
+            if let Some(entry) = entry {
+                gathered.append(&organization, entry, "{}");
+            }
+            assert_eq!(gathered.count(&organization, month, tokens, 100), Some(true));
+            mark
+        };
+        add(&mut gathered, Some("a"), 1);
+        add(&mut gathered, None, 1);
+        add(&mut gathered, Some("b"), 2);
+        let mark = add(&mut gathered, Some("c"), 1);
+        gathered.take_back(mark);
+        add(&mut gathered, Some("d"), 1);
+        assert_eq!(gathered.count(&organization, month, 1, 100), Some(true), "a second one");
+        let (entries, uncarried) = gathered.into_parts();
+        let counts: Vec<_> = entries.iter().map(|e| (&*e.event_id, e.counted_in)).collect();
+        assert_eq!(counts, [("a", Some(month)), ("b", None), ("d", Some(month))]);
+        assert_eq!(uncarried.iter().map(|(_, _, count)| *count).collect::<Vec<_>>(), [1, 2, 1]);
     }
 }

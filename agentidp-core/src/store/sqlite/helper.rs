@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::writer::Writer;
 
@@ -44,6 +45,12 @@ impl Bell {
         let waited = self.changed.wait_while(self.lock(), idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut state.rung)
+    }
+
+    /// Sleeps for `time`, or until it closes.
+    pub(super) fn pause(&self, time: Duration) {
+        let open = |state: &mut State| !state.closed;
+        drop(self.changed.wait_timeout_while(self.lock(), time, open));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -4,6 +4,7 @@ mod changes;
 mod checkpoint;
 mod combine;
 mod connection;
+mod ends;
 mod failure;
 mod gathered;
 mod helper;

@@ -30,6 +30,8 @@ pub struct SqliteStore {
     committer: OnceLock<Option<Helper>>,
     /// Keeps the log short, once it has grown. Without it a commit does, now and then.
     checkpointer: OnceLock<Option<Helper>>,
+    /// Writes the heads that lag behind their logs. Without it they are when the store is closed.
+    heads: OnceLock<Option<Helper>>,
     writer: Arc<Writer>,
     location: Location,
 }
@@ -113,6 +115,7 @@ impl SqliteStore {
             returned: Condvar::new(),
             committer: OnceLock::new(),
             checkpointer: OnceLock::new(),
+            heads: OnceLock::new(),
             writer: Arc::new(writer),
             location: location.clone(),
         })
@@ -138,6 +141,26 @@ impl SqliteStore {
         });
     }
 
+    /// Starts the threads that there is something to do for.
+    fn start_helpers(&self) {
+        self.keep_the_log_short();
+        self.keep_heads_near();
+    }
+
+    /// Starts the thread that writes heads, once one lags.
+    fn keep_heads_near(&self) {
+        if !self.writer.heads().has_rung() || self.heads.get().is_some() {
+            return;
+        }
+        self.heads.get_or_init(|| {
+            let write = |writer: &Writer| {
+                writer.heads().pause(limits::HEAD_LAG_LIFE);
+                writer.write_heads();
+            };
+            Helper::start("agentidp-heads", &self.writer, Writer::heads, write)
+        });
+    }
+
     fn take_reader(&self) -> Result<Reader, StoreError> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut readers, _) = self
@@ -156,7 +179,7 @@ impl Store for SqliteStore {
         body: &mut Body<'_>,
     ) -> Result<(), StoreError> {
         let answer = self.writer.write(scope, body);
-        self.keep_the_log_short();
+        self.start_helpers();
         answer
     }
 
@@ -167,14 +190,14 @@ impl Store for SqliteStore {
         body: Box<OwnedBody>,
     ) -> Result<(), StoreError> {
         let answer = self.writer.write_owned(scope, body);
-        self.keep_the_log_short();
+        self.start_helpers();
         answer
     }
 
     fn submit_tx(&self, _name: &'static str, scope: &Scope, body: Box<OwnedBody>, done: Done) {
         if self.has_committer() {
             self.writer.submit(scope, body, done);
-            self.keep_the_log_short();
+            self.start_helpers();
         } else {
             done(self.writer.write_owned(scope, body));
         }
@@ -191,7 +214,7 @@ impl Store for SqliteStore {
         };
         if self.location.is_memory() {
             // The in-memory engine has no snapshots: it must not commit while somebody reads.
-            self.writer.with_connection(|_| read(connection, cell, scope, body))
+            self.writer.between_batches(|_| read(connection, cell, scope, body))
         } else {
             read(connection, cell, scope, body)
         }
@@ -332,6 +355,8 @@ fn apply_migrations(connection: &Connection, mode: migrate::Mode) -> Result<(), 
 
 #[cfg(test)]
 mod commit_faults;
+#[cfg(test)]
+mod lagging_heads;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use crate::base::{Epoch, Month, OrgId};
 use crate::store::{EachRow, Row, Scope, StoreError, Tx, Value};
 
 use super::changes::Changes;
+use super::ends::Ends;
 use super::failure;
 use super::gathered::Gathered;
 
@@ -18,6 +19,8 @@ pub(super) struct SqliteTx<'c> {
     gathered: Option<&'c mut Gathered>,
     /// Where it tells that it writes, if it is a member of a batch.
     changes: Option<&'c mut Changes>,
+    /// What its batch remembers of logs and counts.
+    ends: Option<&'c mut Ends>,
     /// What it can go back to: made before its first statement that writes.
     savepoint: Savepoint,
 }
@@ -34,7 +37,8 @@ impl<'c> SqliteTx<'c> {
     pub(super) fn new(connection: &'c Connection, scope: &Scope) -> SqliteTx<'c> {
         let savepoint = Savepoint::Never;
         let (scope, failure) = (scope.clone(), None);
-        SqliteTx { connection, scope, failure, gathered: None, changes: None, savepoint }
+        let (gathered, changes, ends) = (None, None, None);
+        SqliteTx { connection, scope, failure, gathered, changes, ends, savepoint }
     }
 
     /// A member of a batch, which can be undone while the others stay.
@@ -43,10 +47,11 @@ impl<'c> SqliteTx<'c> {
         scope: &Scope,
         gathered: &'c mut Gathered,
         changes: &'c mut Changes,
+        ends: &'c mut Ends,
     ) -> SqliteTx<'c> {
         let own = Self::new(connection, scope);
-        let (gathered, changes) = (Some(gathered), Some(changes));
-        SqliteTx { gathered, changes, savepoint: Savepoint::NotYet, ..own }
+        let (gathered, changes, ends) = (Some(gathered), Some(changes), Some(ends));
+        SqliteTx { gathered, changes, ends, savepoint: Savepoint::NotYet, ..own }
     }
 
     /// Whether there is a savepoint, to be released at its end.
@@ -76,6 +81,9 @@ impl<'c> SqliteTx<'c> {
             if let Some(changes) = &mut self.changes {
                 changes.begin();
             }
+            if let Some(ends) = &mut self.ends {
+                ends.touch(&self.scope);
+            }
             self.connection
                 .prepare_cached("SAVEPOINT member")
                 .and_then(|mut savepoint| savepoint.execute([]))
@@ -89,6 +97,16 @@ impl<'c> SqliteTx<'c> {
     fn gathering(&mut self) -> Result<(&OrgId, &mut Gathered), StoreError> {
         match (&self.scope, &mut self.gathered) {
             (Scope::Org(organization), Some(gathered)) => Ok((organization, gathered)),
+            _ => Err(StoreError::TenantWall),
+        }
+    }
+
+    /// How many tokens the organization issued in `month` before this batch.
+    fn issued(&mut self, month: Month) -> Result<i64, StoreError> {
+        match (&self.scope, &mut self.ends) {
+            (Scope::Org(organization), Some(ends)) => {
+                ends.issued(self.connection, organization, month)
+            }
             _ => Err(StoreError::TenantWall),
         }
     }
@@ -172,11 +190,10 @@ impl Tx for SqliteTx<'_> {
         if let Some(fits) = self.unless_failed(counting)? {
             return Ok(fits);
         }
-        let tx: &mut dyn Tx = self;
-        let before = tx.tenant_row(ISSUED, &[Value::Int(month.as_int())], |row| row.int(1))?;
+        let before = self.unless_failed(|tx| tx.issued(month))?;
         self.unless_failed(|tx| {
             let (organization, gathered) = tx.gathering()?;
-            gathered.begin_month(organization, month, before.unwrap_or(0));
+            gathered.begin_month(organization, month, before);
             Ok(())
         })?;
         Ok(self.unless_failed(counting)?.unwrap_or(false))
@@ -190,9 +207,6 @@ impl Tx for SqliteTx<'_> {
         self.changes.as_ref().and_then(|changes| changes.epoch())
     }
 }
-
-const ISSUED: &str = "SELECT organization_id, issued FROM token_usage
-    WHERE organization_id = ?1 AND month = ?2";
 
 struct SqliteRow<'r>(&'r rusqlite::Row<'r>);
 

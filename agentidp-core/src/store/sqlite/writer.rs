@@ -19,12 +19,12 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::base::{limits, pause};
-use crate::store::instance;
-use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict, sequencer};
+use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict};
 
 use super::changes::Changes;
 use super::combine::{Queue, Ticket, Turn};
 use super::connection::{self, Location, ScopeCell};
+use super::ends::Ends;
 use super::failure;
 use super::gathered::Gathered;
 use super::helper::Bell;
@@ -45,6 +45,9 @@ const BATCH_PAGES: usize = 10;
 /// the database idle until that thread gets a processor.
 const LED_BATCHES_MAX: usize = 8;
 
+/// Heads that are written at once where they lag behind their logs. Side by side they share their pages.
+const HEADS_AT_ONCE: usize = 1024;
+
 /// How often a leader lets others go first before it takes the connection again.
 const YIELDS_MAX: usize = 64;
 
@@ -55,6 +58,7 @@ pub(super) struct Writer {
     queue: Queue,
     committer: Bell,
     checkpointer: Arc<Bell>,
+    heads: Arc<Bell>,
 }
 
 impl Writer {
@@ -68,16 +72,18 @@ impl Writer {
     }
 
     fn over((connection, scope): (Connection, ScopeCell)) -> Writer {
-        let checkpointer = Arc::<Bell>::default();
+        let (checkpointer, heads) = (Arc::<Bell>::default(), Arc::<Bell>::default());
         let open = OpenWriter {
             connection,
             scope,
             batch: None,
             gathered: Gathered::default(),
             changes: Changes::default(),
+            ends: Ends::default(),
             shared: false,
             log_growth: 0,
             checkpointer: Arc::clone(&checkpointer),
+            heads: Arc::clone(&heads),
         };
         Writer {
             open: Mutex::new(open),
@@ -85,6 +91,7 @@ impl Writer {
             queue: Queue::default(),
             committer: Bell::default(),
             checkpointer,
+            heads,
         }
     }
 
@@ -95,16 +102,28 @@ impl Writer {
         let _ = open.commit();
         // Noted before, should the work panic.
         open.changes.begin();
+        open.ends.doubt_all();
         let result = work(&mut open.connection);
         open.changes.end();
         result
     }
 
     /// Lends the connection, outside any transaction, for work that changes no row.
-    pub(super) fn between_batches(&self, work: impl FnOnce(&Connection)) {
+    pub(super) fn between_batches<T>(&self, work: impl FnOnce(&Connection) -> T) -> T {
         let mut open = self.lock();
         let _ = open.commit();
-        work(&open.connection);
+        work(&open.connection)
+    }
+
+    /// Writes the heads and counts that lag behind their logs. Where that fails they go on lagging.
+    pub(super) fn write_heads(&self) {
+        let mut open = self.lock();
+        let lagging = open.lagging();
+        drop(open);
+        for organizations in lagging.chunks(HEADS_AT_ONCE) {
+            self.let_others_write();
+            self.lock().write_heads(organizations);
+        }
     }
 
     pub(super) fn write(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
@@ -160,6 +179,16 @@ impl Writer {
     /// Whether the log was ever long enough for the checkpointer.
     pub(super) fn log_has_grown(&self) -> bool {
         self.checkpointer.has_rung()
+    }
+
+    #[cfg(test)]
+    pub(super) fn crowd_ends(&self, count: usize) {
+        self.lock().ends.crowd(count);
+    }
+
+    /// Rung when heads begin to lag behind their logs.
+    pub(super) fn heads(&self) -> &Bell {
+        &self.heads
     }
 
     /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
@@ -266,7 +295,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // Nobody can be inside a batch any more: each caller and each helper holds the writer.
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = open.commit();
+        for organizations in open.lagging().chunks(HEADS_AT_ONCE) {
+            open.write_heads(organizations);
+        }
     }
 }
 
@@ -298,11 +329,13 @@ struct OpenWriter {
     /// What the batch's members leave to its end.
     gathered: Gathered,
     changes: Changes,
+    ends: Ends,
     /// Whether others wrote to the file since our last batch.
     shared: bool,
     /// By how many pages the log has grown since the bell was rung, more or less.
     log_growth: usize,
     checkpointer: Arc<Bell>,
+    heads: Arc<Bell>,
 }
 
 impl OpenWriter {
@@ -321,6 +354,9 @@ impl OpenWriter {
             .and_then(|mut pragma| pragma.query_row([], |row| row.get(0)))
             .ok();
         self.shared = self.changes.begin_batch(version);
+        if self.shared || version.is_none() {
+            self.ends.doubt_all();
+        }
         let batch = Arc::new(Batch::default());
         self.batch = Some(Arc::clone(&batch));
         Ok(batch)
@@ -333,8 +369,13 @@ impl OpenWriter {
         }
         self.scope.set(Some(scope));
         let mark = self.gathered.mark();
-        let mut tx =
-            SqliteTx::member(&self.connection, scope, &mut self.gathered, &mut self.changes);
+        let mut tx = SqliteTx::member(
+            &self.connection,
+            scope,
+            &mut self.gathered,
+            &mut self.changes,
+            &mut self.ends,
+        );
         let verdict = catch_unwind(AssertUnwindSafe(|| body(&mut tx)));
         self.scope.set(None);
         if self.connection.is_autocommit() {
@@ -399,14 +440,12 @@ impl OpenWriter {
     /// Numbers the batch's audit entries, commits, and gives everybody their answer.
     fn commit(&mut self) -> Result<(), StoreError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
-        let (entries, issued) = std::mem::take(&mut self.gathered).into_parts();
+        let gathered = std::mem::take(&mut self.gathered);
+        let lagged = self.ends.lag();
         self.scope.set(Some(&Scope::Instance));
         // Nobody of the batch may be left asleep, whatever happens here.
-        let numbered = catch_unwind(AssertUnwindSafe(|| {
-            let mut tx = SqliteTx::new(&self.connection, &Scope::Instance);
-            sequencer::number(&mut tx, entries, instance::Company::None)?;
-            instance::count_tokens(&mut tx, &issued)
-        }));
+        let numbered =
+            catch_unwind(AssertUnwindSafe(|| self.ends.end_batch(&self.connection, gathered)));
         self.scope.set(None);
         self.log_growth += BATCH_PAGES + batch.members.load(Ordering::Relaxed);
         if self.log_growth > LOG_GROWTH_MAX {
@@ -415,10 +454,16 @@ impl OpenWriter {
         }
         let panicked = |_| Err(StoreError::Failed("the sequencer panicked".to_owned()));
         let result = numbered.unwrap_or_else(panicked).and_then(|_| self.end());
-        if result.is_err() && !self.connection.is_autocommit() {
-            let _ = self.statement("ROLLBACK");
+        if result.is_err() {
+            self.ends.doubt_all();
+            if !self.connection.is_autocommit() {
+                let _ = self.statement("ROLLBACK");
+            }
         }
         self.changes.end();
+        if self.ends.lag() && !lagged {
+            self.heads.ring();
+        }
         batch.finish(match &result {
             Ok(()) => Outcome::Committed,
             Err(error) => Outcome::Failed(error.clone()),
@@ -441,12 +486,28 @@ impl OpenWriter {
         }
         let members = self.members();
         self.gathered = Gathered::default();
+        self.ends.doubt_all();
         self.changes.end();
         if let Some(batch) = self.batch.take() {
             batch
                 .finish(Outcome::Failed(StoreError::Failed("the transaction was lost".to_owned())));
         }
         members
+    }
+
+    /// The organizations whose heads lag, which from now on do so anew.
+    fn lagging(&mut self) -> Vec<String> {
+        let _ = self.commit();
+        self.ends.take_lagging()
+    }
+
+    /// A batch of its own, of the heads and counts of `organizations`.
+    fn write_heads(&mut self, organizations: &[String]) {
+        let _ = self.commit();
+        self.ends.write_with_next(organizations);
+        if self.batch().is_ok() {
+            let _ = self.commit();
+        }
     }
 
     fn statement(&self, sql: &str) -> Result<(), StoreError> {

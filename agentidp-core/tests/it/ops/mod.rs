@@ -23,6 +23,7 @@ mod key_faults;
 mod key_histories;
 mod key_holder;
 mod keys;
+mod lagging;
 mod longest;
 mod main_job;
 mod members;

@@ -65,10 +65,13 @@ impl Limited {
     }
 }
 
-/// What the row says: issued or set aside by whomever.
+/// What is stored: issued or set aside by whomever.
 fn counted(test: &TestIdp, organization: &OrgId, month: i64) -> i64 {
-    const COUNTED: &str =
-        "SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2";
+    const COUNTED: &str = "SELECT COALESCE(
+            (SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2), 0)
+        + (SELECT COUNT(*) FROM audit_logs l
+             WHERE l.organization_id = h.organization_id AND l.seq >= h.size AND l.counted_in = ?2)
+        FROM audit_heads h WHERE h.organization_id = ?1";
     let store: &dyn Store = &*test.store;
     let mut counted = 0;
     let scope = Scope::Org(organization.clone());

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use super::SqliteStore;
-use crate::base::{OrgId, SystemClock, SystemRng, pause};
+use crate::base::{Month, OrgId, SystemClock, SystemRng, Timestamp, pause};
 use crate::store::{Scope, Store, StoreError, Tx, Value};
 
 /// What the guilty member of a batch does.
@@ -77,7 +77,11 @@ const WAYS: [Way; 10] = [
 const ROUNDS_MAX: usize = 20;
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+pub(super) const INSERT_ORGANIZATION: &str = "INSERT INTO organizations
+        (organization_id, slug, name, plan_tier, max_agents, max_tokens_per_month,
+         rate_limit_per_minute, status, version, created_at, updated_at)
+    VALUES (?1, ?1, 'name', 'free', 1, 1, 1, 'active', 1, 0, 0)";
+pub(super) const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
     VALUES (?1, 0, ?2, ?3)";
 const INSERT_ROW: &str = "INSERT INTO outbox
         (organization_id, event_id, subscription_id, event_type, payload, created_at)
@@ -85,9 +89,14 @@ const INSERT_ROW: &str = "INSERT INTO outbox
 const ROWS: &str = "SELECT event_id FROM outbox WHERE organization_id = ?1 ORDER BY event_id";
 const NUMBERED: &str =
     "SELECT event_id FROM audit_logs WHERE organization_id = ?1 ORDER BY event_id";
-const LOG: &str = "SELECT l.seq, h.size FROM audit_logs l
+const LOG: &str = "SELECT l.seq, h.size, u.issued FROM audit_logs l
     JOIN audit_heads h ON h.organization_id = l.organization_id
+    JOIN token_usage u ON u.organization_id = l.organization_id
     WHERE l.organization_id = ?1 ORDER BY l.seq";
+
+fn month() -> Month {
+    Month::of(Timestamp::from_micros(0))
+}
 
 #[derive(Clone, Copy)]
 enum Way {
@@ -139,7 +148,11 @@ impl Bed {
             let scope = Scope::Org(OrgId::generate(&SystemClock, &SystemRng).unwrap());
             let head = [Value::Blob(&[0; 32]), Value::Blob(&[])];
             let store: &dyn Store = &store;
-            store.write::<_, StoreError>("open", &scope, |tx| tx.execute(OPEN_LOG, &head)).unwrap();
+            let open = |tx: &mut dyn Tx| {
+                tx.execute(INSERT_ORGANIZATION, &[])?;
+                tx.execute(OPEN_LOG, &head)
+            };
+            store.write::<_, StoreError>("open", &scope, open).unwrap();
             scope
         });
         Arc::new(Bed { store, scopes, refuses })
@@ -152,6 +165,8 @@ impl Bed {
         let row = [Value::Text(name), Value::Text(&kind), Value::Text(&payload)];
         tx.execute(INSERT_ROW, &row)?;
         tx.append_entry(name, &kind)?;
+        // A token, so that heads and counts lag behind between the faults.
+        assert!(tx.count_tokens(month(), 1, i64::MAX)?);
         if fault == Some(Fault::RefusedCommit) {
             self.refuses.store(true, Ordering::SeqCst);
         }
@@ -165,16 +180,17 @@ impl Bed {
             .unwrap()
     }
 
-    /// The log of each organization is dense and ends at its head.
+    /// The log of each organization is dense and ends at its head, and each entry was counted once.
     fn check_logs(&self) {
+        let store: &dyn Store = &self.store;
+        self.store.writer.write_heads();
         for scope in &self.scopes {
-            let store: &dyn Store = &self.store;
             let log = store.read::<_, StoreError>(scope, |tx| {
-                tx.rows(LOG, &[], |row| Ok((row.int(0)?, row.int(1)?)))
+                tx.rows(LOG, &[], |row| Ok((row.int(0)?, row.int(1)?, row.int(2)?)))
             });
             let log = log.unwrap();
             let size = log.len() as i64;
-            let expected: Vec<_> = (0..size).map(|seq| (seq, size)).collect();
+            let expected: Vec<_> = (0..size).map(|seq| (seq, size, size)).collect();
             assert_eq!(log, expected);
         }
     }
