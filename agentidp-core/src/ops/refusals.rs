@@ -1,7 +1,7 @@
 //! Strangers may fail as often as they like; they may not fill a victim's log with it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::{OrgId, Timestamp, limits};
 
@@ -18,53 +18,101 @@ pub(super) enum Telling {
     PassOver,
 }
 
-/// Counts failed authentications: all of them together, whoever they name. A count for each
-/// organization would let a stranger find out, by who waits for a disk and who does not, which
-/// clients exist.
+/// Counts failed authentications. Which of them are told is decided for all together, whoever they name:
+/// a limit for each organization would let a stranger find out, by who waits for a disk and who does not,
+/// which clients exist. What is passed over is counted for the log that it is missing from.
 #[derive(Default)]
-pub(super) struct RefusalLimit(Mutex<Minute>);
+pub(super) struct RefusalLimit(Mutex<Failures>);
+
+#[derive(Default)]
+struct Failures {
+    minute: Minute,
+    passed_over: HashMap<OrgId, u32>,
+}
+
+impl RefusalLimit {
+    /// One more, which belongs into the log of `organization`.
+    pub(super) fn note(&self, organization: &OrgId, now: Timestamp) -> Telling {
+        let mut failures = self.lock();
+        if failures.minute.tells(now, TOLD_PER_MINUTE) {
+            let passed_over = failures.passed_over.remove(organization).unwrap_or(0);
+            return Telling::Tell { passed_over };
+        }
+        failures.pass_over(organization);
+        Telling::PassOver
+    }
+
+    /// What was passed over in a minute that has ended, and no failure since has told of.
+    pub(super) fn take_passed_over(&self, now: Timestamp) -> Vec<(OrgId, u32)> {
+        let mut failures = self.lock();
+        if failures.minute.contains(now) {
+            return Vec::new();
+        }
+        failures.passed_over.drain().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Failures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failures {
+    fn pass_over(&mut self, organization: &OrgId) {
+        let is_full = self.passed_over.len() >= limits::CLIENT_CACHE_MAX;
+        // Where there is no room for one more, the instance is told that there were some.
+        let system = OrgId::system();
+        let knows = !is_full || self.passed_over.contains_key(organization);
+        let log = if knows { organization } else { &system };
+        let count = self.passed_over.entry(log.clone()).or_default();
+        *count = count.saturating_add(1);
+    }
+}
 
 #[derive(Default)]
 struct Minute {
     began: i64,
     told: u32,
-    passed_over: u32,
-}
-
-impl RefusalLimit {
-    pub(super) fn note(&self, now: Timestamp) -> Telling {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).note(now, TOLD_PER_MINUTE)
-    }
 }
 
 impl Minute {
-    fn note(&mut self, now: Timestamp, told_max: u32) -> Telling {
-        let now = now.as_micros();
-        if !(0..MINUTE).contains(&(now - self.began)) {
-            self.began = now;
-            self.told = 0;
+    fn contains(&self, now: Timestamp) -> bool {
+        (0..MINUTE).contains(&(now.as_micros() - self.began))
+    }
+
+    /// Whether one more is told, of `max` in a minute.
+    fn tells(&mut self, now: Timestamp, max: u32) -> bool {
+        if !self.contains(now) {
+            *self = Minute { began: now.as_micros(), told: 0 };
         }
-        if self.told >= told_max {
-            self.passed_over = self.passed_over.saturating_add(1);
-            return Telling::PassOver;
-        }
-        self.told += 1;
-        Telling::Tell { passed_over: std::mem::take(&mut self.passed_over) }
+        let tells = self.told < max;
+        self.told += u32::from(tells);
+        tells
     }
 }
 
 /// Counts refusals that go on until somebody raises a limit, for each organization: one a minute is
 /// told. Its members cause them, so there is nothing that a stranger could find out by them.
 #[derive(Default)]
-pub(super) struct OrgRefusals(Mutex<HashMap<OrgId, Minute>>);
+pub(super) struct OrgRefusals(Mutex<HashMap<OrgId, Refusals>>);
+
+#[derive(Default)]
+struct Refusals {
+    minute: Minute,
+    passed_over: u32,
+}
 
 impl OrgRefusals {
     pub(super) fn note(&self, organization: &OrgId, now: Timestamp) -> Telling {
-        let mut minutes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if minutes.len() >= limits::CLIENT_CACHE_MAX && !minutes.contains_key(organization) {
-            minutes.clear();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= limits::CLIENT_CACHE_MAX && !known.contains_key(organization) {
+            known.clear();
         }
-        minutes.entry(organization.clone()).or_default().note(now, 1)
+        let refusals = known.entry(organization.clone()).or_default();
+        if refusals.minute.tells(now, 1) {
+            return Telling::Tell { passed_over: std::mem::take(&mut refusals.passed_over) };
+        }
+        refusals.passed_over = refusals.passed_over.saturating_add(1);
+        Telling::PassOver
     }
 }
 
@@ -72,28 +120,46 @@ impl OrgRefusals {
 mod tests {
     use super::*;
 
+    fn org(number: usize) -> OrgId {
+        OrgId::parse(&format!("01900000-0000-7000-8000-{number:012x}")).unwrap()
+    }
+
     #[test]
-    fn a_minute_tells_sixty_and_the_next_tells_how_many_more_there_were() {
+    fn a_minute_tells_sixty_and_each_log_learns_how_many_more_were_its_own() {
         let limit = RefusalLimit::default();
+        let at = Timestamp::from_seconds;
         for _ in 0..60 {
-            let told = limit.note(Timestamp::from_seconds(100));
-            assert_eq!(told, Telling::Tell { passed_over: 0 });
+            assert_eq!(limit.note(&org(1), at(100)), Telling::Tell { passed_over: 0 });
         }
         for _ in 0..5 {
-            assert_eq!(limit.note(Timestamp::from_seconds(159)), Telling::PassOver);
+            assert_eq!(limit.note(&org(1), at(159)), Telling::PassOver);
         }
-        let told = limit.note(Timestamp::from_seconds(160));
-        assert_eq!(told, Telling::Tell { passed_over: 5 });
+        assert_eq!(limit.note(&org(2), at(159)), Telling::PassOver);
+        assert_eq!(limit.take_passed_over(at(159)), [], "the minute may yet tell");
+        assert_eq!(limit.note(&org(1), at(160)), Telling::Tell { passed_over: 5 });
+        assert_eq!(limit.note(&org(3), at(160)), Telling::Tell { passed_over: 0 });
+        assert_eq!(limit.take_passed_over(at(220)), [(org(2), 1)]);
+        assert_eq!(limit.take_passed_over(at(220)), []);
         // A clock set back starts a minute of its own.
-        let told = limit.note(Timestamp::from_seconds(10));
-        assert_eq!(told, Telling::Tell { passed_over: 0 });
+        assert_eq!(limit.note(&org(1), at(10)), Telling::Tell { passed_over: 0 });
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_instance_learns_of_it() {
+        let mut failures = Failures::default();
+        for number in 0..limits::CLIENT_CACHE_MAX {
+            failures.pass_over(&org(number));
+        }
+        failures.pass_over(&org(limits::CLIENT_CACHE_MAX));
+        failures.pass_over(&org(7));
+        let count = |organization: &OrgId| failures.passed_over.get(organization).copied();
+        assert_eq!((count(&OrgId::system()), count(&org(7))), (Some(1), Some(2)));
+        assert_eq!(count(&org(limits::CLIENT_CACHE_MAX)), None);
     }
 
     #[test]
     fn an_organization_is_told_of_one_refusal_a_minute() {
         let limit = OrgRefusals::default();
-        let org =
-            |last| OrgId::parse(&format!("01900000-0000-7000-8000-00000000000{last}")).unwrap();
         for last in [1, 2] {
             let told = limit.note(&org(last), Timestamp::from_seconds(100));
             assert_eq!(told, Telling::Tell { passed_over: 0 });

@@ -10,7 +10,7 @@ use super::acting::Acting;
 use super::context::Context;
 use super::error::{Fault, SigningKeyError};
 use super::keys::{self, KeyChange};
-use super::{once, quota, revocation};
+use super::{once, quota, revocation, tokens};
 
 /// What a tick did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -42,7 +42,9 @@ pub(crate) fn tick(acting: &Acting<'_>) -> Result<Tick, SigningKeyError> {
     let forgotten = revocation::purge(context, now);
     let uses = revocation::purge_uses(context, now);
     let answers = once::purge(context, now);
-    // 4. Numbers for audit entries that are committed.
+    // 4. Failed authentications that were too many to be told one by one.
+    let told = tokens::tell_passed_over(context, now);
+    // 5. Numbers for audit entries that are committed.
     let settled = context.store.settle();
     noticed?;
     let keys = keys?;
@@ -50,6 +52,7 @@ pub(crate) fn tick(acting: &Acting<'_>) -> Result<Tick, SigningKeyError> {
     let tokens_forgotten = forgotten?;
     uses?;
     let answers_forgotten = answers?;
+    told?;
     settled?;
     Ok(Tick { keys, tokens_forgotten, answers_forgotten })
 }

@@ -225,6 +225,17 @@ impl Submitted {
     }
 }
 
+/// Tells each log how many failures were passed over that none since has told of.
+pub(super) fn tell_passed_over(context: &Context, now: Timestamp) -> Result<(), Fault> {
+    let mut told = Ok(());
+    for (organization, count) in context.refusals.take_passed_over(now) {
+        let event = Event::refused(ISSUED, "passed_over").with("passedOver", count);
+        // One organization's failure keeps no other from being told.
+        told = told.and(super::journal::refuse(context, &organization, &event));
+    }
+    told
+}
+
 /// A refusal to be told.
 pub(super) struct Refusing<'a> {
     pub(super) event_type: &'static str,
@@ -256,7 +267,7 @@ pub(super) fn note_refusal(
     let organization = client.map_or(&system, |client| &client.organization_id);
     let mut passed_over = 0;
     if !refusal.is_authenticated() {
-        match context.refusals.note(now) {
+        match context.refusals.note(organization, now) {
             Telling::Tell { passed_over: others } => passed_over = others,
             Telling::PassOver => return Ok(()),
         }

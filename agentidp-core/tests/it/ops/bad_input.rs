@@ -94,18 +94,34 @@ fn slugs_are_unique_and_some_are_reserved(engine: Engine) {
 
 fn failed_authentications_are_told_until_they_are_too_many(engine: Engine) {
     let test = engine.idp();
-    let acme = test.tenant("acme");
+    let (acme, globex) = test.two_orgs();
     let wrong = TokenRequest::client_credentials(&acme.agent.id, "aidp_wrong");
+    let others = TokenRequest::client_credentials(&globex.agent.id, "aidp_wrong");
     for _ in 0..70 {
         assert!(test.idp.token(&wrong).is_err());
     }
+    for _ in 0..3 {
+        assert!(test.idp.token(&others).is_err());
+    }
     let refusals = |trail: &[String]| trail.iter().filter(|e| e.ends_with("Refused")).count();
     assert_eq!(refusals(&test.trail(&acme.org.id)), 60);
+    assert_eq!(refusals(&test.trail(&globex.org.id)), 0);
     test.clock.step(std::time::Duration::from_secs(60));
     assert!(test.idp.token(&wrong).is_err());
-    let page = agentidp_core::PageRequest::first().limit(500);
-    let page = test.idp.org(&acme.org.id).audit(&page).unwrap();
-    assert_eq!(page.items.last().unwrap().data["passedOver"], 10);
+    let last = |tenant: &agentidp_testkit::Tenant| {
+        let page = agentidp_core::PageRequest::first().limit(500);
+        test.idp.org(&tenant.org.id).audit(&page).unwrap().items.pop().unwrap()
+    };
+    assert_eq!(last(&acme).data["passedOver"], 10, "its own alone");
+    // Whom nobody attacks any more is told all the same, once the minute is over.
+    test.idp.tick().unwrap();
+    assert_eq!(refusals(&test.trail(&globex.org.id)), 0);
+    test.clock.step(std::time::Duration::from_secs(60));
+    test.idp.tick().unwrap();
+    test.idp.tick().unwrap();
+    assert_eq!(refusals(&test.trail(&globex.org.id)), 1);
+    let told = last(&globex);
+    assert_eq!((told.data["passedOver"].as_u64(), told.actor), (Some(3), None));
     test.finish();
 }
 
