@@ -136,6 +136,8 @@ pub(crate) enum Asker {
 #[derive(Debug)]
 pub(crate) struct AskingAgent {
     pub(crate) agent_id: AgentId,
+    /// Whether another acts for it by the access token.
+    pub(crate) is_delegated: bool,
     pub(crate) organization_id: OrgId,
     pub(crate) did: String,
     /// Where the agent is called.
@@ -154,7 +156,8 @@ pub(crate) struct Subject<'a> {
 
 impl Asker {
     /// Whether the asker may know what the token says: the agent that it was issued to, one that it is
-    /// meant for, and one whose scopes say so, each in the token's own organization.
+    /// meant for, and one whose scopes say so, each in the token's own organization. Who acts for the agent
+    /// has what its token says and not the agent's other tokens.
     pub(crate) fn may_know(&self, token: Subject<'_>) -> bool {
         self.has_leave(token, |agent| {
             agent.is_audience(token.audiences)
@@ -170,7 +173,7 @@ impl Asker {
 
     fn has_leave(&self, token: Subject<'_>, else_by: impl Fn(&AskingAgent) -> bool) -> bool {
         let Asker::Agent(agent) = self else { return true };
-        let own = agent.agent_id.as_str() == token.client_id;
+        let own = !agent.is_delegated && agent.agent_id.as_str() == token.client_id;
         agent.organization_id == *token.organization_id && (own || else_by(agent))
     }
 }
@@ -199,6 +202,7 @@ mod tests {
         AskingAgent {
             agent_id: AgentId::parse(&format!("01900000-0000-7000-8000-0000000000a{last}"))
                 .unwrap(),
+            is_delegated: false,
             organization_id: org("1"),
             did: format!("did:web:example.com:agents:{last}"),
             url: (last == "2").then(|| URL.to_owned()),

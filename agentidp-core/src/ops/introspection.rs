@@ -155,6 +155,7 @@ pub(super) fn asker(
         let scopes = context.rules.scopes_to_ask(known, role)?;
         return Ok(Asker::Agent(AskingAgent {
             agent_id: client.agent_id.clone(),
+            is_delegated: false,
             organization_id: client.organization_id.clone(),
             did: client.did.clone(),
             url: client.url.clone(),
@@ -182,6 +183,7 @@ fn bearer_asks(
     })?;
     Ok(Asker::Agent(AskingAgent {
         agent_id: agent.agent_id.clone(),
+        is_delegated: agent.actors.current().is_some(),
         organization_id: organization.clone(),
         did: row.did,
         url: terms.url,

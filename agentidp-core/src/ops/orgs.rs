@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::audit::{Datum, log_origin};
-use crate::base::{OrgId, Page, PageRequest, limits};
+use crate::base::{Month, OrgId, Page, PageRequest, limits};
 use crate::error::ErrorCode;
 use crate::model::{
     Action, Caller, NewOrg, Org, OrgChanges, OrgFootprint, OrgStatus, OrgStays, OrgTransition, Slug,
@@ -20,15 +20,16 @@ use super::journal::{Event, disclosures_key, journal, reason, refuse};
 /// Makes an organization, with its log and its data keys.
 pub(crate) fn create(context: &Context, caller: &Caller, new: NewOrg) -> Result<Org, OrgError> {
     let system = OrgId::system();
-    Acting { context, organization: &system, caller }.ask::<OrgError>(Action::ManageOrgs)?;
+    let acting = Acting { context, organization: &system, caller };
+    acting.ask::<OrgError>(Action::ManageOrgs)?;
     let id = OrgId::generate(&*context.clock, &*context.rng)?;
     let asked = new.asked_slug().to_owned();
     let org = match new.build(id, context.now()) {
         Ok(org) => org,
         Err(invalid) => {
             if invalid.code() == ErrorCode::SlugReserved {
-                let event = Event::refused(CREATED, reason(invalid.code())).with("slug", asked);
-                refuse(context, &OrgId::system(), &event)?;
+                let event = acting.refused(CREATED, reason(invalid.code())).with("slug", asked);
+                refuse(context, &system, &event)?;
             }
             return Err(invalid.into());
         }
@@ -47,7 +48,8 @@ pub(crate) fn create(context: &Context, caller: &Caller, new: NewOrg) -> Result<
         for (_, row) in &keys {
             orgs::insert_data_key(tx, row, org.created_at)?;
         }
-        let mut event = Event::new(CREATED)
+        let mut event = acting
+            .event(CREATED)
             .target(org.id.as_str())
             .with("slug", org.slug.as_str())
             .with("planTier", org.plan_tier.as_str());
@@ -58,9 +60,8 @@ pub(crate) fn create(context: &Context, caller: &Caller, new: NewOrg) -> Result<
         Ok(())
     });
     if let Err(OrgError::SlugTaken(slug)) = &created {
-        let event =
-            Event::refused(CREATED, reason(ErrorCode::SlugTaken)).with("slug", slug.as_str());
-        refuse(context, &OrgId::system(), &event)?;
+        let refused = acting.refused(CREATED, reason(ErrorCode::SlugTaken));
+        refuse(context, &system, &refused.with("slug", slug.as_str()))?;
     }
     created.map(|()| org)
 }
@@ -140,7 +141,13 @@ pub(crate) fn credentials_expiring(
 /// How much there is of the organization.
 pub(crate) fn footprint(acting: &Acting<'_>) -> Result<OrgFootprint, OrgError> {
     let now = acting.context.now();
-    acting.read(Action::SeeOrg, |tx| orgs::footprint(tx, now)?.ok_or(OrgError::NotFound))
+    let read =
+        acting.read(Action::SeeOrg, |tx| orgs::footprint(tx, now)?.ok_or(OrgError::NotFound));
+    let mut footprint = read?;
+    // What is only set aside is not issued.
+    let unused = acting.context.quotas.unused(acting.organization, Month::of(now));
+    footprint.tokens_this_month = (footprint.tokens_this_month - unused).max(0);
+    Ok(footprint)
 }
 
 /// The type of the event.

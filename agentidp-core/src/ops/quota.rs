@@ -231,7 +231,8 @@ impl Quotas {
         leases.retain(|_, lease| Arc::strong_count(lease) > 1 || lock(lease).left > 0);
     }
 
-    fn unused(&self, organization: &OrgId, month: Month) -> i64 {
+    /// What this process has set aside of the organization's month and not used.
+    pub(super) fn unused(&self, organization: &OrgId, month: Month) -> i64 {
         let lease = self.read().get(organization).cloned();
         let Some(lease) = lease else { return 0 };
         let lease = lock(&lease);

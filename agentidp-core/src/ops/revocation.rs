@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Jti, Timestamp, limits};
+use crate::base::{AgentId, Jti, Timestamp, limits};
 use crate::model::{Action, Asker, Caller, Invalid, Refusal, RevocationRequest};
 use crate::store::{instance, orgs, tokens};
 
@@ -10,7 +10,7 @@ use super::acting::Acting;
 use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
 use super::introspection::{OwnToken, asker, own_token};
-use super::journal::Event;
+use super::journal::{Event, refuse};
 use super::tick::in_batches;
 
 /// The type of the event.
@@ -29,25 +29,34 @@ pub(crate) fn revoke(
 ) -> Result<bool, TokenError> {
     let asker = asker(context, caller, request.client.as_ref(), REVOKED)?;
     let Some(token) = own_token(context, request.token.expose()) else { return Ok(false) };
+    // Who proved itself by its secret acts as itself, whoever the handle acts for.
+    let operator = Caller::Operator;
+    let (caller, proven) = match &asker {
+        Asker::Agent(agent) if request.client.is_some() => (&operator, Some(&agent.agent_id)),
+        _ => (caller, None),
+    };
     if let Asker::Agent(agent) = &asker
         && !asker.may_end(token.subject())
     {
         let refusal = Refusal::NotItsOwn;
-        let event = Event::refused(REVOKED, refusal.as_str()).actor(agent.agent_id.as_str());
-        super::journal::refuse(context, &agent.organization_id, &event)?;
+        let home = Acting { context, organization: &agent.organization_id, caller };
+        let event = by(home.refused(REVOKED, refusal.as_str()), proven);
+        refuse(context, home.organization, &event)?;
         return Err(TokenError::Refused(Refused::new(refusal)));
     }
     let organization = &token.bearer.organization_id;
-    // Who proved itself by its secret acts as itself, whoever the handle acts for.
-    let operator = Caller::Operator;
-    let caller = if request.client.is_some() { &operator } else { caller };
-    let by = match &asker {
-        Asker::Agent(agent) => Some(agent.agent_id.as_str()),
-        Asker::Operator => None,
-    };
     let acting = Acting { context, organization, caller };
-    record(&acting, Action::SeeOrg, by, &token.bearer.jti, last_use(&token))?;
+    let event = by(acting.event(REVOKED), proven);
+    record(&acting, Action::SeeOrg, event, &token.bearer.jti, last_use(&token))?;
     Ok(true)
+}
+
+/// The event, done by the agent that proved itself in the request, if one did.
+fn by<'a>(event: Event<'a>, proven: Option<&'a AgentId>) -> Event<'a> {
+    match proven {
+        Some(agent) => event.actor(agent.as_str()),
+        None => event,
+    }
 }
 
 /// Ends a token of the organization.
@@ -57,7 +66,7 @@ pub(crate) fn revoke_token(acting: &Acting<'_>, token: &str) -> Result<bool, Tok
     let own = token.filter(|token| token.bearer.organization_id == *acting.organization);
     let Some(token) = own else { return Ok(false) };
     let jti = &token.bearer.jti;
-    record(acting, Action::RevokeTokens, by(acting), jti, last_use(&token))?;
+    record(acting, Action::RevokeTokens, acting.event(REVOKED), jti, last_use(&token))?;
     Ok(true)
 }
 
@@ -74,12 +83,8 @@ pub(crate) fn revoke_jti(acting: &Acting<'_>, jti: &Jti) -> Result<bool, TokenEr
     if expires_at <= now {
         return Ok(false);
     }
-    record(acting, Action::RevokeTokens, by(acting), jti, expires_at)?;
+    record(acting, Action::RevokeTokens, acting.event(REVOKED), jti, expires_at)?;
     Ok(true)
-}
-
-fn by<'a>(acting: &Acting<'a>) -> Option<&'a str> {
-    acting.caller.agent().map(|agent| agent.agent_id.as_str())
 }
 
 /// From when nobody accepts the token any more.
@@ -91,16 +96,12 @@ fn last_use(token: &OwnToken) -> Timestamp {
 fn record(
     acting: &Acting<'_>,
     action: Action,
-    by: Option<&str>,
+    event: Event<'_>,
     jti: &Jti,
     expires_at: Timestamp,
 ) -> Result<(), TokenError> {
     let now = acting.context.now();
-    let mut event =
-        Event::new(REVOKED).target(jti.as_str()).with("expiresAt", expires_at.to_string());
-    if let Some(by) = by {
-        event = event.actor(by);
-    }
+    let event = event.target(jti.as_str()).with("expiresAt", expires_at.to_string());
     acting.write("revoke token", action, |tx| {
         orgs::get(tx)?.ok_or(TokenError::NotFound)?;
         tokens::forget_expired(tx, now)?;

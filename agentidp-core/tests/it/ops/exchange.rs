@@ -21,6 +21,7 @@ super::on_every_engine!(
     a_token_is_never_wider_nor_longer_than_the_one_it_was_exchanged_for,
     whoever_acts_in_a_chain_ends_it_by_its_own_end,
     who_acts_has_the_scopes_and_not_the_role_and_is_told_as_the_doer,
+    who_acts_for_another_ends_its_tokens_by_scope_alone,
     tokens_that_are_not_handed_to_the_client_are_refused,
     exchanging_is_all_or_nothing,
 );
@@ -229,6 +230,40 @@ fn who_acts_has_the_scopes_and_not_the_role_and_is_told_as_the_doer(engine: Engi
         trail.iter().find(|entry| entry.target.as_deref() == Some(made.id.as_str())).unwrap();
     assert_eq!(entry.actor, Some(helper.id.clone()));
     assert_eq!(entry.data["onBehalfOf"], json!(owner.id));
+    test.finish();
+}
+
+fn who_acts_for_another_ends_its_tokens_by_scope_alone(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme").org.id;
+    let owner = NewAgent::new("owner").scope("agents:read").scope("tokens:revoke");
+    let owner = Member::new(&test, &acme, owner);
+    let helper = Member::new(&test, &acme, NewAgent::new("helper"));
+    let subject = token(&test, &owner, ISSUER, &helper.id);
+    let other = token(&test, &owner, ISSUER, &helper.id);
+    let delegated = |scope: &str| {
+        let request = exchange(&helper, &subject).scope(scope).resource(ISSUER);
+        let token = test.idp.token(&request).unwrap().access_token;
+        test.idp.on_behalf_of(&token).unwrap()
+    };
+    let revocation = agentidp_core::RevocationRequest::new(other.as_str());
+    let question = IntrospectionRequest::new(other.as_str());
+    let told = || {
+        let page = PageRequest::first().limit(500);
+        let entry = test.idp.org(&acme).audit(&page).unwrap().items.pop().unwrap();
+        assert_eq!(entry.event_type, "token.revoked");
+        assert_eq!(entry.actor, Some(helper.id.clone()));
+        assert_eq!(entry.data["onBehalfOf"], json!(owner.id));
+        entry.outcome
+    };
+    // The token is the owner's own, and the helper is not the owner.
+    let narrow = delegated("agents:read");
+    assert!(!narrow.introspect(&question).unwrap().active);
+    assert_eq!(narrow.revoke(&revocation).unwrap_err().code(), ErrorCode::UnauthorizedClient);
+    assert_eq!(told(), agentidp_core::audit::Outcome::Refused);
+    assert!(delegated("tokens:revoke").revoke(&revocation).unwrap());
+    assert_eq!(told(), agentidp_core::audit::Outcome::Success);
+    assert!(!test.idp.introspect(&question).unwrap().active);
     test.finish();
 }
 

@@ -234,6 +234,15 @@ fn organizations_are_managed_by_the_instance_alone(engine: Engine) {
     let page = test.idp.org(&globex.org.id).audit(&PageRequest::first()).unwrap();
     let by_agent = page.items.iter().filter(|entry| entry.actor.is_some()).count();
     assert_eq!(by_agent, 3, "the trail of the organization tells who did it");
+    let made = system.create_org(NewOrg::new("made")).unwrap();
+    let first = test.idp.org(&made.id).audit(&PageRequest::first()).unwrap().items.remove(0);
+    assert_eq!((first.event_type.as_str(), first.actor.is_some()), ("org.created", true));
+    for refused in ["made", "admin"] {
+        system.create_org(NewOrg::new(refused)).unwrap_err();
+        let page = PageRequest::first().limit(500);
+        let last = test.idp.org(&OrgId::system()).audit(&page).unwrap().items.pop().unwrap();
+        assert_eq!((last.event_type.as_str(), &last.actor), ("org.created", &first.actor));
+    }
     test.finish();
 }
 
@@ -301,9 +310,13 @@ fn a_footprint_counts_its_own_organization(engine: Engine) {
     let (acme, globex) = test.two_orgs();
     assert_eq!(agents(&test, &acme.org.id, 2), 2);
     let footprint = |id: &OrgId| test.idp.org(id).footprint().unwrap();
-    let tokens = footprint(&acme.org.id).tokens_this_month;
-    let expected = OrgFootprint { agents: 3, credentials: 1, tokens_this_month: tokens };
+    for _ in 0..2 {
+        test.idp.token(&acme.request()).unwrap();
+    }
+    // Of what a process has set aside, that alone which it issued.
+    let expected = OrgFootprint { agents: 3, credentials: 1, tokens_this_month: 2 };
     assert_eq!(footprint(&acme.org.id), expected);
+    assert_eq!(footprint(&globex.org.id).tokens_this_month, 0);
     assert_eq!((footprint(&globex.org.id).agents, footprint(&globex.org.id).credentials), (1, 1));
     let idp = bearer(&test, &acme.org.id, &[]);
     assert_eq!(idp.org(&acme.org.id).footprint().unwrap().agents, 4);
