@@ -2,10 +2,10 @@
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use agentidp_core::Idp;
+use tokio::sync::oneshot;
 
 use crate::observe::{Health, Log, Metrics};
 
@@ -17,7 +17,8 @@ const COUNTED_EVERY: Duration = Duration::from_secs(15 * 60);
 /// The thread that does it.
 pub(crate) struct Worker {
     stop: SyncSender<()>,
-    thread: JoinHandle<()>,
+    /// Fails when the thread is over: it has the other half.
+    over: oneshot::Receiver<()>,
 }
 
 impl Worker {
@@ -30,9 +31,11 @@ impl Worker {
         log: Log,
     ) -> io::Result<Worker> {
         let (stop, stopped) = sync_channel(1);
+        let (alive, over) = oneshot::channel();
         health.worker_expected_every(interval);
         let thread = std::thread::Builder::new().name("agentidp-worker".to_owned());
-        let thread = thread.spawn(move || {
+        thread.spawn(move || {
+            let _alive = alive;
             let mut counted_at: Option<Instant> = None;
             loop {
                 tick(&idp, &health, &log);
@@ -46,14 +49,14 @@ impl Worker {
                 }
             }
         })?;
-        Ok(Worker { stop, thread })
+        Ok(Worker { stop, over })
     }
 
-    /// Ends it once the unit of work that has begun is done.
-    pub(crate) fn stop(self) {
+    /// Ends it once the unit of work that has begun is done. Whoever does not wait for that leaves the
+    /// thread where it is.
+    pub(crate) async fn stop(self) {
         let _ = self.stop.try_send(());
-        // A panic has been printed by its thread.
-        let _ = self.thread.join();
+        let _ = self.over.await;
     }
 }
 

@@ -79,6 +79,7 @@ impl Shared {
             Patience { idle: self.options.idle_timeout, header: self.options.header_timeout };
         let stream = Patient::new(stream, answering.clone(), patience);
         let service = service_fn(|mut request: Request<Incoming>| {
+            answering.begins();
             let peer = Peer::of(address, tls, request.headers(), &self.options);
             request.extensions_mut().insert(peer);
             answer(self.router.clone(), request, self.options.body_timeout, answering.clone())
@@ -109,7 +110,6 @@ async fn answer(
     body_timeout: Duration,
     answering: Answering,
 ) -> Result<Response<Body>, Infallible> {
-    answering.begins();
     let (mut parts, body) = request.into_parts();
     let (body, watch) = if body.is_end_stream() {
         (Body::empty(), None)

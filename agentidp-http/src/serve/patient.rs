@@ -11,7 +11,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -36,12 +36,16 @@ pub(super) struct Answering(Arc<Progress>);
 
 #[derive(Debug, Default)]
 struct Progress {
+    /// How many requests began to be answered.
+    begun: AtomicU64,
     answers: AtomicBool,
     unread: AtomicBool,
 }
 
 impl Answering {
+    /// The head of a request is complete.
     pub(super) fn begins(&self) {
+        self.0.begun.fetch_add(1, Ordering::Relaxed);
         self.0.answers.store(true, Ordering::Relaxed);
     }
 
@@ -49,6 +53,10 @@ impl Answering {
     pub(super) fn ends(&self, unread: bool) {
         self.0.unread.store(unread, Ordering::Relaxed);
         self.0.answers.store(false, Ordering::Relaxed);
+    }
+
+    fn begun(&self) -> u64 {
+        self.0.begun.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> bool {
@@ -77,6 +85,8 @@ pub(super) struct Patient<S> {
     moved_at: Instant,
     /// When the first byte of a head came that is not complete yet.
     head_since: Option<Instant>,
+    /// How many heads were complete when we last looked.
+    heads: u64,
     /// When we said that nothing more comes from us.
     shut_at: Option<Instant>,
     /// How many bytes were read since.
@@ -94,6 +104,7 @@ impl<S> Patient<S> {
             timer,
             moved_at: now,
             head_since: None,
+            heads: 0,
             shut_at: None,
             discarded: 0,
         }
@@ -122,7 +133,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let answering = this.answering.now();
-        if answering {
+        // The answer may be over already: many take no time at all.
+        let heads = this.answering.begun();
+        if heads != this.heads {
+            this.heads = heads;
             this.head_since = None;
         }
         match Pin::new(&mut this.stream).poll_read(context, buffer) {
@@ -285,6 +299,23 @@ mod tests {
         assert_eq!(kind, io::ErrorKind::TimedOut);
         assert!(begin.elapsed() < PATIENCE.idle, "{:?}", begin.elapsed());
         dripping.abort();
+    }
+
+    #[tokio::test]
+    async fn after_an_answer_that_took_no_time_the_wait_is_for_another_request() {
+        let (mut client, mut server, answering) = pair();
+        for _ in 0..2 {
+            client.write_all(b"x").await.unwrap();
+            server.read_exact(&mut [0; 1]).await.unwrap();
+            answering.begins();
+            answering.ends(false);
+            server.write_all(b"y").await.unwrap();
+            client.read_exact(&mut [0; 1]).await.unwrap();
+            assert!(timeout(2 * PATIENCE.header, server.read(&mut [0; 8])).await.is_err());
+        }
+        let (kind, after) = kind_after(server.read(&mut [0; 8])).await;
+        assert_eq!(kind, io::ErrorKind::TimedOut);
+        assert!(after >= (PATIENCE.idle - 2 * PATIENCE.header) / 2, "{after:?}");
     }
 
     #[tokio::test]

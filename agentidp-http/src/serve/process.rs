@@ -50,9 +50,7 @@ pub fn serve(
         let worker = Worker::start(idp, interval, health, metrics, log.clone())?;
         ready(server.listening);
         notify::tell(State::Ready);
-        let served = runtime.block_on(server.run(&end, &log));
-        worker.stop();
-        served
+        runtime.block_on(server.run(&end, worker, &log))
     };
     // What did not end in time is left where it is: its clients get no answer.
     runtime.shutdown_background();
@@ -112,7 +110,12 @@ impl Server {
         Ok(Server { options, listening, certificate, parts, signals })
     }
 
-    async fn run(mut self, end: &watch::Sender<bool>, log: &Log) -> Result<(), ServeError> {
+    async fn run(
+        mut self,
+        end: &watch::Sender<bool>,
+        worker: Worker,
+        log: &Log,
+    ) -> Result<(), ServeError> {
         let mut parts = JoinSet::new();
         for Part { listener, shared, crowd } in std::mem::take(&mut self.parts) {
             parts.spawn(listener::accept(listener, shared, crowd));
@@ -124,17 +127,18 @@ impl Server {
         log.note("ending: no new connections, requests in flight are answered");
         let begun = Instant::now();
         end.send_replace(true);
-        let ended = async { while parts.join_next().await.is_some() {} };
+        let answered = async { while parts.join_next().await.is_some() {} };
+        let ended = async { tokio::join!(answered, worker.stop()) };
         tokio::select! {
             ended = timeout(self.options.drain_timeout, ended) => {
                 let after = begun.elapsed().as_millis();
                 match ended {
-                    Ok(()) => log.note(&format!("ended after {after} ms")),
-                    Err(_) => log.error("ended with requests in flight: the time for them is over"),
+                    Ok(_) => log.note(&format!("ended after {after} ms")),
+                    Err(_) => log.error("ended with work in flight: the time for it is over"),
                 }
             }
             // Who asks a second time does not want to wait.
-            () = second(&mut self.signals) => log.error("ended with requests in flight, as asked"),
+            () = second(&mut self.signals) => log.error("ended with work in flight, as asked"),
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ fn a_request_that_does_not_end_keeps_it_as_long_as_was_said_and_no_longer() {
     server.signal("-TERM");
     let (code, said) = server.ended();
     assert_eq!(code, Some(0));
-    assert!(said.contains("with requests in flight"), "{said}");
+    assert!(said.contains("with work in flight"), "{said}");
     drop(stream);
 
     // Who asks twice does not wait.
@@ -91,6 +91,22 @@ fn a_request_that_does_not_end_keeps_it_as_long_as_was_said_and_no_longer() {
     let (code, said) = server.ended();
     assert_eq!(code, Some(0));
     assert!(said.contains("as asked"), "{said}");
+}
+
+/// The worker waits ten seconds for the lock of the database.
+#[test]
+fn background_work_that_is_stuck_keeps_it_no_longer_than_requests() {
+    let sandbox = Sandbox::with_instance();
+    let server = Server::start(&sandbox, &["--drain-timeout", "1s", "--interval", "1s"]);
+    let other = rusqlite::Connection::open(sandbox.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let begin = Instant::now();
+    server.signal("-TERM");
+    let (code, said) = server.ended();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("with work in flight"), "{said}");
+    assert!(begin.elapsed().as_secs() < 6, "{:?}", begin.elapsed());
 }
 
 #[test]
