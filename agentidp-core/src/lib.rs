@@ -22,6 +22,8 @@ pub mod model;
 pub mod oidc;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod ops;
+#[doc(hidden)]
+pub mod parsers;
 #[cfg(any(feature = "policy-rego", feature = "sqlite", feature = "postgres"))]
 mod policy;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

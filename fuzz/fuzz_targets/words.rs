@@ -1,8 +1,10 @@
-//! Identifiers, times, slugs, issuers, scopes and secrets: what is read has one spelling.
+//! Identifiers, times, slugs, issuers, scopes, secrets, cursors and key-encryption keys: what is read
+//! has one spelling, or is written in one that is read as the same.
 #![no_main]
 
+use agentidp_core::crypto::base64url;
 use agentidp_core::model::{ClientSecret, ScopeSet, Slug};
-use agentidp_core::{AgentId, Issuer, Jti, Timestamp};
+use agentidp_core::{AgentId, CredentialId, Issuer, Jti, Timestamp, parsers};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -27,5 +29,15 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Some(secret) = ClientSecret::parse(text) {
         assert_eq!(secret.expose(), text);
+    }
+    if let Ok(id) = CredentialId::parse(text) {
+        assert_eq!(CredentialId::from_bytes(id.to_bytes()), id);
+    }
+    if let Ok(number) = parsers::trail_cursor(text) {
+        assert_eq!(parsers::trail_cursor(&number.to_string()), Ok(number));
+    }
+    if let Ok(key) = parsers::kek(text) {
+        let again = parsers::kek(&base64url(key.expose())).expect("our own text");
+        assert_eq!(again.expose(), key.expose());
     }
 });

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["did", "oidc", "audit", "policy", "import", "verify"],
     &["store", "custody"],
     &["ops"],
-    &["idp", "worker", "guide"],
+    &["idp", "worker", "guide", "parsers"],
 ];
 
 /// Neighbours on one floor that may use one another: (who, whom, why).

@@ -285,7 +285,7 @@ fn stretch(passphrase: &SecretString, salt: &KekSalt) -> Result<SecretBytes, Kek
 }
 
 /// The key in `text`: 64 hexadecimal digits or 43 characters of base64url, and perhaps a line end.
-fn parse(text: &str, origin: &'static str) -> Result<SecretBytes, KekError> {
+pub(crate) fn parse(text: &str, origin: &'static str) -> Result<SecretBytes, KekError> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     let bytes =

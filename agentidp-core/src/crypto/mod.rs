@@ -24,6 +24,7 @@ pub use alg::Alg;
 pub use encoding::{base64_standard, base64url, hexadecimal};
 pub use error::{CryptoError, KeyError};
 pub use hash::{constant_time_eq, hkdf_sha256, hmac_sha256, sha256, sha512};
+pub(crate) use kek::parse as parse_kek;
 pub use kek::{Kek, KekError, KekSalt, KekSource, KeyBinding};
 pub(crate) use key::Parts;
 pub use key::{PrivateKey, PublicKey};

@@ -55,7 +55,18 @@ pub fn verify_dpop_proof(
     let jwk = token.embedded_key()?;
     let verifier = provider.verifier(jwk.key()).map_err(|_| VerifyError::Algorithm)?;
     token.verify(verifier.as_ref())?;
-    let mut claims = ClaimReader::new(token.payload())?;
+    proven_key(token.payload(), jwk.key().thumbprint(), request, now)
+}
+
+/// The key with the thumbprint `jkt`, which signed a proof of that payload: all that is verified but
+/// the signature.
+pub(crate) fn proven_key(
+    payload: &[u8],
+    jkt: String,
+    request: ProvenRequest<'_>,
+    now: Timestamp,
+) -> Result<ProvenKey, VerifyError> {
+    let mut claims = ClaimReader::new(payload)?;
     let jti = claims.string("jti")?;
     if jti.len() > FOREIGN_JTI_BYTES_MAX {
         return Err(VerifyError::Claim("jti"));
@@ -72,7 +83,6 @@ pub fn verify_dpop_proof(
     if !is_hash_of(ath.as_deref(), request.access_token) {
         return Err(VerifyError::Claim("ath"));
     }
-    let jkt = jwk.key().thumbprint();
     let jti_hash = sha256(&[b"agentidp/dpop-proof/v1", jkt.as_bytes(), jti.as_bytes()]);
     let until = Timestamp::from_seconds(iat + SKEW_SECONDS + 1);
     let nonce = claims.optional_string("nonce")?;

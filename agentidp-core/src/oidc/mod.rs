@@ -8,6 +8,7 @@ mod verifier;
 
 pub use claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, at_hash};
 pub use client_assertion::{ClientAssertion, SingleUse};
+pub(crate) use dpop::proven_key;
 pub use dpop::{ProvenKey, ProvenRequest, bound_key, bound_to, verify_dpop_proof};
 pub use reader::ClaimReader;
 pub use verifier::Verifier;

@@ -18,8 +18,7 @@ pub(crate) fn list(
     acting: &Acting<'_>,
     request: &PageRequest,
 ) -> Result<Page<StoredEntry>, AuditError> {
-    let from = request.cursor().map_or(Ok(0), |cursor| cursor.as_str().parse::<u64>());
-    let from = from.map_err(|_| AuditError::Cursor(IdError))?;
+    let from = first_of(request)?;
     acting.ask::<AuditError>(Action::SeeAudit)?;
     acting.context.store.settle()?;
     let items = request.items();
@@ -30,6 +29,17 @@ pub(crate) fn list(
     let next_cursor = rows.get(items).map(|row| Cursor::new(row.seq.to_string()));
     let entries = rows.iter().take(items).map(|row| canon::from_stored(&row.entry));
     Ok(Page { items: entries.collect::<Result<_, _>>()?, next_cursor })
+}
+
+/// The number of the first entry of that page.
+pub(crate) fn first_of(request: &PageRequest) -> Result<u64, IdError> {
+    let Some(cursor) = request.cursor() else { return Ok(0) };
+    let digits = cursor.as_str();
+    // `parse` would take `+7` as well.
+    if digits.len() > 18 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(IdError);
+    }
+    digits.parse().map_err(|_| IdError)
 }
 
 /// Verifies the whole trail against itself and its head. `progress` is told now and then how many

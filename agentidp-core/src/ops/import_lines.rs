@@ -5,25 +5,25 @@ use std::io::{self, BufRead};
 use crate::base::limits;
 
 /// Reads lines, of which none is kept that is longer than an import's may be.
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     source: &'a mut dyn BufRead,
     line: Vec<u8>,
 }
 
 /// One line, without its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     Text(&'a [u8]),
     TooLong,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(source: &'a mut dyn BufRead) -> Lines<'a> {
+    pub(crate) fn new(source: &'a mut dyn BufRead) -> Lines<'a> {
         Lines { source, line: Vec::new() }
     }
 
     /// The next line, unless there is none.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let (mut too_long, mut anything) = (false, false);
         loop {

@@ -16,7 +16,7 @@ mod error;
 pub(crate) mod examine;
 mod exchange;
 pub(crate) mod import;
-mod import_lines;
+pub(crate) mod import_lines;
 pub(crate) mod init;
 pub(crate) mod introspection;
 mod journal;

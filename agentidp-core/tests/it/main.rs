@@ -11,7 +11,7 @@ mod authority_page;
 #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
 mod common;
 #[cfg(test)]
-#[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+#[cfg(feature = "sqlite")]
 mod corpora;
 #[cfg(test)]
 #[cfg(feature = "aws-lc")]

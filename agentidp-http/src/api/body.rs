@@ -76,7 +76,7 @@ where
 }
 
 /// The media type of a `Content-Type` field, if its parameters leave the text what JSON says it is.
-pub(super) fn media_type(field: &str) -> Option<String> {
+pub(crate) fn media_type(field: &str) -> Option<String> {
     let mut parts = field.split(';');
     let name = parts.next()?.trim().to_ascii_lowercase();
     let utf8 = |parameter: &str| {

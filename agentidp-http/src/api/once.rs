@@ -66,7 +66,7 @@ impl Work {
 }
 
 /// The key of a request: a string of RFC 9651, or the same without its quotes.
-fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let mut fields = headers.get_all(FIELD).iter();
     let Some(field) = fields.next() else { return Ok(None) };
     let text = field.to_str().ok().filter(|_| fields.next().is_none());

@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequest<S> for FormRequest {
 
 /// Whether the one `Content-Type` is that of a form, of which the only parameter is a charset that is
 /// UTF-8 (RFC 6749 appendix B).
-fn is_form(headers: &HeaderMap) -> bool {
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let mut fields = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else { return false };
     let Ok(text) = field.to_str() else { return false };

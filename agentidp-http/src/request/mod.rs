@@ -14,5 +14,5 @@ pub use bearer::{AccessToken, NoToken, TokenScheme};
 pub(crate) use client_auth::client_auth;
 pub(crate) use form::FORM_BYTES_MAX;
 pub use form::{Form, FormError};
-pub(crate) use form_request::FormRequest;
+pub(crate) use form_request::{FormRequest, is_form};
 pub(crate) use presented::presented;

@@ -33,7 +33,7 @@ pub(crate) enum Way {
 
 impl Peer {
     /// The client of a request with these fields that came from `socket`.
-    pub(super) fn of(
+    pub(crate) fn of(
         socket: IpAddr,
         tls: bool,
         headers: &HeaderMap,

@@ -23,7 +23,7 @@ async fn the_trail_is_one_s_own_and_read_to_its_end() {
         let asked = api.get(format!("/audit?{name}={}", globex.org.id)).by(&token).to().await;
         asked.problem(400, "invalid_input");
     }
-    for bad in ["cursor=-1", "cursor=x", "limit=0"] {
+    for bad in ["cursor=-1", "cursor=%2B1", "cursor=x", "cursor=1000000000000000000", "limit=0"] {
         api.get(format!("/audit?{bad}")).by(&token).to().await.problem(400, "invalid_input");
     }
     let report = api.get("/audit/verify").by(&token).to().await.json();
