@@ -17,6 +17,7 @@
 //! [`decommission_agent`]: crate::OrgHandle::decommission_agent
 //! [`delete`]: crate::OrgHandle::delete
 //! [`import`]: crate::OrgHandle::import
+//! [`revoke_agent_key`]: crate::OrgHandle::revoke_agent_key
 //! [`revoke_credential`]: crate::OrgHandle::revoke_credential
 //! [`revoke_jti`]: crate::OrgHandle::revoke_jti
 //! [`revoke_key`]: crate::Idp::revoke_key

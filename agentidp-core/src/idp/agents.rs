@@ -171,6 +171,32 @@ impl OrgHandle {
         ops::agent_keys::add(&self.acting(), id, jwk_or_pem)
     }
 
+    /// Ends a key of an agent for good, by its thumbprint: it is published no more and proves nothing. Tokens
+    /// that were issued by it live on. An agent whose own key leaked is given a new one before this ends the
+    /// old.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let leaked = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    /// let key = org.add_agent_key(&agent.id, leaked)?;
+    /// org.revoke_agent_key(&agent.id, &key.kid)?;
+    /// // Nor does it come back.
+    /// assert!(org.add_agent_key(&agent.id, leaked).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`AgentError::KeyNotFound`] when no such key of the agent is published; [`AgentError::NotFound`] when
+    /// this organization has no such agent.
+    pub fn revoke_agent_key(&self, id: &AgentId, kid: &str) -> Result<(), AgentError> {
+        ops::agent_keys::revoke(&self.acting(), id, kid)
+    }
+
     /// The public halves of an agent's keys that are published, the oldest first.
     ///
     /// # Errors

@@ -89,6 +89,8 @@ fn checksum(id: &[u8], random: &[u8]) -> [u8; CHECKSUM] {
 pub enum CredentialStatus {
     /// It may, until it expires.
     Active,
+    /// It may not any more: its time is over. Never stored, as time goes on by itself.
+    Expired,
     /// It may not.
     Revoked,
 }
@@ -98,13 +100,14 @@ impl CredentialStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             CredentialStatus::Active => "active",
+            CredentialStatus::Expired => "expired",
             CredentialStatus::Revoked => "revoked",
         }
     }
 
     /// Reads the stored and shown text.
     pub fn parse(text: &str) -> Option<CredentialStatus> {
-        [CredentialStatus::Active, CredentialStatus::Revoked]
+        [CredentialStatus::Active, CredentialStatus::Expired, CredentialStatus::Revoked]
             .into_iter()
             .find(|s| s.as_str() == text)
     }
@@ -180,6 +183,17 @@ pub struct Credential {
     pub expires_at: Option<Timestamp>,
     /// When it was issued.
     pub created_at: Timestamp,
+}
+
+impl Credential {
+    /// As it is at that time.
+    pub(crate) fn at(mut self, now: Timestamp) -> Credential {
+        let is_over = self.expires_at.is_some_and(|end| end <= now);
+        if is_over && self.status == CredentialStatus::Active {
+            self.status = CredentialStatus::Expired;
+        }
+        self
+    }
 }
 
 /// A credential with its secret: seen once, kept nowhere.

@@ -7,7 +7,7 @@ use crate::crypto::{Alg, PublicKey, seal};
 use crate::jose::Jwk;
 use crate::model::{Action, AgentKey, AgentKeyState, AgentStatus, Custody, check_overlap};
 use crate::store::orgs::DataKeyPurpose;
-use crate::store::{Tx, agent_keys, agents};
+use crate::store::{Tx, agent_keys, agents, credentials};
 
 use super::acting::Acting;
 use super::context::Context;
@@ -19,6 +19,7 @@ use super::signing::place;
 /// The types of the events.
 const ROTATED: &str = "agent.keys_rotated";
 const ADDED: &str = "agent.key_added";
+const REVOKED: &str = "agent.key_revoked";
 
 /// A key that we hold for an agent, sealed for its row.
 pub(super) struct CustodialKey {
@@ -128,7 +129,9 @@ pub(crate) fn add(
         if let Err(denied) = held.and_then(|()| acting.caller.holds(&scopes)) {
             refusal = Some(denied.into());
         }
-        if refusal.is_none() && !agent_keys::insert(tx, &key, None)? {
+        // A key that proves the agent in two ways would outlive its end in one of them.
+        let issued = credentials::live_key_ids(tx, id, now)?.contains(&key.kid);
+        if refusal.is_none() && (issued || !agent_keys::insert(tx, &key, None)?) {
             refusal = Some(AgentError::KeyKnown(key.kid.clone()));
         }
         if let Some(refusal) = refusal {
@@ -142,6 +145,28 @@ pub(crate) fn add(
         Ok::<_, AgentError>(None)
     })?;
     refusal.map_or(Ok(key), Err)
+}
+
+/// Ends a key of the agent for good: it is published no more and proves nothing.
+pub(crate) fn revoke(acting: &Acting<'_>, id: &AgentId, kid: &str) -> Result<(), AgentError> {
+    let refusal = acting.write("revoke agent key", Action::ChangeAgents, |tx| {
+        agents::hold(tx, id)?.ok_or(AgentError::NotFound)?;
+        let now = acting.context.now();
+        let refusal = match members::holds_role(acting, tx, id)? {
+            Err(denied) => Some(AgentError::from(denied)),
+            Ok(()) if !agent_keys::revoke(tx, id, kid, now)? => Some(AgentError::KeyNotFound),
+            Ok(()) => None,
+        };
+        if let Some(refusal) = refusal {
+            let event = acting.refused(REVOKED, reason(refusal.code())).target(id.as_str());
+            acting.journal(tx, &event)?;
+            return Ok(Some(refusal));
+        }
+        agents::touch(tx, id, now)?;
+        acting.journal(tx, &acting.event(REVOKED).target(id.as_str()).with("kid", kid))?;
+        Ok::<_, AgentError>(None)
+    })?;
+    refusal.map_or(Ok(()), Err)
 }
 
 /// Why the agent may not have one more key, of which `retiring` of those it has make room.

@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::store::credentials::{self, SecretRow};
 use crate::store::orgs::DataKeyPurpose;
-use crate::store::{Tx, agents};
+use crate::store::{Tx, agent_keys, agents};
 
 use super::acting::Acting;
 use super::context::Context;
@@ -58,7 +58,9 @@ pub(crate) fn add_public_key(
     ask(acting, agent)?;
     store(acting, &credential, |tx| {
         let known = credentials::live_key_ids(tx, agent, now)?;
-        if known.contains(&kid) {
+        // A key that proves the agent in two ways would outlive its end in one of them.
+        let registered = agent_keys::proving(tx, agent, now)?;
+        if known.contains(&kid) || registered.iter().any(|key| key.kid == kid) {
             return Ok(Some(CredentialError::KeyKnown(kid.clone())));
         }
         if known.len() >= limits::LIVE_PUBLIC_KEYS_MAX {
@@ -233,8 +235,9 @@ impl KeptSecret {
 
 /// The credential of that id.
 pub(crate) fn get(acting: &Acting<'_>, id: &CredentialId) -> Result<Credential, CredentialError> {
+    let now = acting.context.now();
     acting.read(Action::SeeCredentials, |tx| {
-        credentials::get(tx, id)?.ok_or(CredentialError::NotFound)
+        Ok(credentials::get(tx, id)?.ok_or(CredentialError::NotFound)?.at(now))
     })
 }
 
@@ -246,11 +249,12 @@ pub(crate) fn list(
 ) -> Result<Page<Credential>, CredentialError> {
     let after = request.cursor().map(|cursor| CredentialId::parse(cursor.as_str())).transpose();
     let after = after.map_err(CredentialError::Cursor)?;
-    let items = request.items();
-    let mut page = acting.read::<_, CredentialError>(Action::SeeCredentials, |tx| {
+    let (items, now) = (request.items(), acting.context.now());
+    let page = acting.read::<_, CredentialError>(Action::SeeCredentials, |tx| {
         agents::get(tx, agent)?.ok_or(CredentialError::NotFound)?;
         Ok(credentials::list(tx, agent, after.as_ref(), items + 1)?)
     })?;
+    let mut page: Vec<_> = page.into_iter().map(|credential| credential.at(now)).collect();
     let more = page.len() > items;
     page.truncate(items);
     let last = page.last().filter(|_| more).map(|last| Cursor::new(last.id.as_str()));

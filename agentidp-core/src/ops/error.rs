@@ -214,8 +214,11 @@ pub enum AgentError {
     #[error("the public key is refused: {0}")]
     Key(JwkError),
     /// The agent has the key already.
-    #[error("the agent has the key `{0}` already")]
+    #[error("the agent has or had the key `{0}`")]
     KeyKnown(String),
+    /// The agent has no such key that is published.
+    #[error("the agent has no such key")]
+    KeyNotFound,
     /// Some agent has the id already.
     #[error("the agent id is taken")]
     IdTaken,
@@ -363,7 +366,7 @@ impl AgentError {
     pub fn code(&self) -> ErrorCode {
         match self {
             AgentError::Invalid(invalid) => invalid.code(),
-            AgentError::NotFound => ErrorCode::NotFound,
+            AgentError::NotFound | AgentError::KeyNotFound => ErrorCode::NotFound,
             AgentError::OrgNotActive => ErrorCode::NotActive,
             AgentError::NotActive => ErrorCode::NotActive,
             AgentError::LimitReached(_) | AgentError::KeysFull(_) => ErrorCode::LimitReached,

@@ -102,6 +102,22 @@ pub(crate) fn purge(tx: &mut dyn Tx, agent: &AgentId, now: Timestamp) -> Result<
     tx.execute(PURGE, &params).map(|_| ())
 }
 
+const REVOKE: &str = "UPDATE agent_keys SET state = 'revoked', sealed_private_key = NULL
+    WHERE organization_id = ?1 AND agent_id = ?2 AND kid = ?3 AND state <> 'revoked'
+        AND (expires_at IS NULL OR expires_at > ?4)";
+
+/// Revokes a key that is published, and destroys the private half if it is held for the agent. `false`
+/// where no such key is published.
+pub(crate) fn revoke(
+    tx: &mut dyn Tx,
+    agent: &AgentId,
+    kid: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let params = [Value::Text(agent.as_str()), Value::Text(kid), Value::Int(now.as_micros())];
+    Ok(tx.execute(REVOKE, &params)? == 1)
+}
+
 const REVOKE_ALL: &str = "UPDATE agent_keys SET state = 'revoked', sealed_private_key = NULL
     WHERE organization_id = ?1 AND agent_id = ?2";
 

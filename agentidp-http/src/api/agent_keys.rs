@@ -15,11 +15,14 @@ use crate::app::App;
 use crate::openapi::schemas;
 
 use super::call::Call;
-use super::params::{DoneOnce, Id};
+use super::params::{DoneOnce, Id, Kid};
 use super::reply::Reply;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(add, list)).routes(routes!(rotate))
+    OpenApiRouter::default()
+        .routes(routes!(add, list))
+        .routes(routes!(revoke))
+        .routes(routes!(rotate))
 }
 
 /// A public key to be registered.
@@ -91,6 +94,27 @@ async fn list(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     call.run(app, |work| {
         work.query(&[])?;
         Reply::ok(&Keys { items: work.own().agent_keys(&work.agent_id("id")?)? })
+    })
+    .await
+}
+
+/// End a key of an agent for good
+///
+/// It is published no more and proves nothing, and the agent cannot have it again.
+#[utoipa::path(
+    delete,
+    path = "/agents/{id}/keys/{kid}",
+    operation_id = "revokeAgentKey",
+    tag = "agents",
+    params(Id, Kid),
+    responses((status = 204, description = "It is nobody's key any more.")),
+    security(("oauth2" = ["agents:write"]), ("bearer" = []))
+)]
+async fn revoke(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
+    call.run(app, |work| {
+        work.query(&[])?;
+        work.own().revoke_agent_key(&work.agent_id("id")?, work.kid())?;
+        Ok(Reply::done())
     })
     .await
 }

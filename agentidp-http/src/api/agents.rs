@@ -1,6 +1,7 @@
 //! Agents of the caller's organization.
 
 use agentidp_core::base::limits::NAME_CHARS_MAX;
+use agentidp_core::crypto::Alg;
 use agentidp_core::{
     Agent, AgentChanges, AgentError, AgentFilter, AgentId, AgentStatus, NewAgent, OrgHandle,
 };
@@ -27,6 +28,27 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, update, decommission))
         .routes(routes!(suspend))
         .routes(routes!(reactivate))
+}
+
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+pub(crate) enum TokenAlg {
+    #[serde(rename = "ES256")]
+    Es256,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+impl From<TokenAlg> for Alg {
+    fn from(alg: TokenAlg) -> Alg {
+        match alg {
+            TokenAlg::Es256 => Alg::Es256,
+            TokenAlg::EdDsa => Alg::EdDsa,
+            TokenAlg::Rs256 => Alg::Rs256,
+        }
+    }
 }
 
 /// An agent to be registered.
@@ -70,6 +92,8 @@ pub(crate) struct AgentToRegister {
     /// The longest life of its tokens, in seconds.
     #[schema(minimum = 60, maximum = 3600)]
     token_life_seconds_max: Option<i64>,
+    /// What its tokens are signed by; what the instance's are unless given.
+    token_alg: Option<TokenAlg>,
     /// Public keys whose private halves it holds, each a JWK or PEM as text.
     #[serde(default)]
     #[schema(max_items = 9)]
@@ -90,6 +114,9 @@ impl From<AgentToRegister> for NewAgent {
         }
         if let Some(seconds) = body.token_life_seconds_max {
             new = new.token_life_seconds_max(seconds);
+        }
+        if let Some(alg) = body.token_alg {
+            new = new.token_alg(alg.into());
         }
         new = body.scopes.into_iter().fold(new, NewAgent::scope);
         new = body.audiences.into_iter().fold(new, NewAgent::audience);
@@ -139,6 +166,10 @@ pub(crate) struct AgentPatch {
     #[serde(default, deserialize_with = "removable")]
     #[schema(value_type = Option<i64>, minimum = 60, maximum = 3600)]
     token_life_seconds_max: Option<Option<i64>>,
+    /// What its tokens are signed by; what the instance's are where it is removed.
+    #[serde(default, deserialize_with = "removable")]
+    #[schema(value_type = Option<TokenAlg>)]
+    token_alg: Option<Option<TokenAlg>>,
 }
 
 impl From<AgentPatch> for AgentChanges {
@@ -165,6 +196,11 @@ impl From<AgentPatch> for AgentChanges {
         changes = match body.token_life_seconds_max {
             Some(Some(seconds)) => changes.token_life_seconds_max(seconds),
             Some(None) => changes.without_token_life_seconds_max(),
+            None => changes,
+        };
+        changes = match body.token_alg {
+            Some(Some(alg)) => changes.token_alg(alg.into()),
+            Some(None) => changes.without_token_alg(),
             None => changes,
         };
         if let Some(scopes) = body.scopes {

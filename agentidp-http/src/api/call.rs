@@ -130,10 +130,18 @@ impl Work {
         self.id("cid", CredentialId::parse)
     }
 
+    /// The key that the path names.
+    pub(crate) fn kid(&self) -> &str {
+        self.parameter("kid")
+    }
+
     fn id<T, E>(&self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Problem> {
-        let text = self.asked.params.iter().find(|(own, _)| own == name);
-        let text = text.map_or(NOBODY, |(_, value)| value);
-        parse(text).or_else(|_| parse(NOBODY)).map_err(|_| Problem::not_found())
+        parse(self.parameter(name)).or_else(|_| parse(NOBODY)).map_err(|_| Problem::not_found())
+    }
+
+    fn parameter(&self, name: &str) -> &str {
+        let found = self.asked.params.iter().find(|(own, _)| own == name);
+        found.map_or(NOBODY, |(_, value)| value)
     }
 
     /// The fields of the request.

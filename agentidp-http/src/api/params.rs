@@ -41,7 +41,7 @@ texts! {
     /// A scope (RFC 6749 section 3.3).
     Scope: r"^[!#-\[\]-~]+$", 128;
     /// An absolute URI without fragment (RFC 8707 section 2).
-    Audience: r#"^[A-Za-z][A-Za-z0-9+.-]*:[!-"$-~]+$"#, 2048;
+    Audience: r#"^[A-Za-z][A-Za-z0-9+.-]*:[!-"$-\[\]-~]+$"#, 2048;
     /// The name of an OASF skill.
     Skill: r"^[A-Za-z0-9_./:-]+$", 128;
 }
@@ -127,6 +127,15 @@ pub(crate) struct Cid {
     /// The credential's identifier.
     #[param(format = "uuid")]
     cid: String,
+}
+
+/// The key that the path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct Kid {
+    /// The key's name: the thumbprint of RFC 7638.
+    #[param(pattern = "^[A-Za-z0-9_-]{43}$")]
+    kid: String,
 }
 
 /// The member that the path names.

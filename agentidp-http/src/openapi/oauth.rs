@@ -51,7 +51,16 @@ pub(super) fn schemas() -> Map<String, Value> {
         "type": "object",
         "description": "What a token says (RFC 7662); of one that is not active, that alone.",
         "required": ["active"],
-        "properties": { "active": { "type": "boolean" } },
+        "properties": {
+            "active": { "type": "boolean" },
+            "scope": text(), "client_id": text(), "token_type": { "type": "string", "enum": ["Bearer", "DPoP"] },
+            "exp": { "type": "integer" }, "iat": { "type": "integer" },
+            "sub": text(), "iss": text(), "jti": text(),
+            "aud": { "description": "A string, or several.", "type": ["string", "array"], "items": text() },
+            "organization_id": text(), "agent_did": text(),
+            "act": { "type": "object", "description": "Who acts for the agent (RFC 8693 section 4.1)." },
+            "cnf": { "type": "object", "description": "The key it is bound to (RFC 9449 section 6)." },
+        },
     });
     let info = json!({
         "type": "object",
@@ -134,10 +143,23 @@ fn token() -> Value {
         "grant_type": { "type": "string", "minLength": 1, "description": "How the token is had.", "example": "client_credentials" },
         "scope": { "type": "string", "description": "Scopes, separated by spaces; all that the resource admits unless given." },
         "resource": { "type": "string", "description": "What the token is for (RFC 8707); the issuer for this API." },
+        "audience": { "type": "string", "description": "Another name of `resource`." },
+        "may_act": { "type": "string", "description": "The agent that may exchange the token to act by it." },
+        "subject_token": { "type": "string", "description": "The token to be exchanged (RFC 8693 section 2.1)." },
+        "subject_token_type": { "type": "string", "description": "`urn:ietf:params:oauth:token-type:access_token`." },
+        "actor_token": { "type": "string", "description": "A token of the client's own, where it shows one." },
+        "actor_token_type": { "type": "string", "description": "`urn:ietf:params:oauth:token-type:access_token`." },
+        "requested_token_type": { "type": "string", "description": "`urn:ietf:params:oauth:token-type:access_token`." },
     });
     let mut operation =
         operation(("issueToken", "Issue a token (RFC 6749 section 3.2)"), form, &["grant_type"]);
     put(&mut operation, &["responses", "200"], answered("Token", "application/json", "The token."));
+    put(
+        &mut operation,
+        &["parameters"],
+        json!([{ "name": "DPoP", "in": "header", "description": "A proof of the key that the token is bound to (RFC 9449); by the nonce in `DPoP-Nonce`, once an answer had one.",
+            "schema": { "type": "string" } }]),
+    );
     operation
 }
 
@@ -195,6 +217,8 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
         "responses": {
             "400": refused("The request is not one, or may not be."),
             "401": refused("The client does not prove itself."),
+            "403": refused("The request came in the open, and not by https."),
+            "408": refused("The form took too long."),
             "413": refused("The form is too long."),
             "429": refused("There were too many requests, or tokens in this month."),
             "503": refused("There is no room at the moment."),

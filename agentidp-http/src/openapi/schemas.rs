@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::api::params::Timestamp;
-use crate::api::{MemberRole, Plan};
+use crate::api::{MemberRole, Plan, TokenAlg};
 
 /// A page of a list.
 macro_rules! page_of {
@@ -140,6 +140,9 @@ pub(crate) struct Agent {
     /// The longest life of its tokens, in seconds, where it has a limit of its own.
     #[schema(nullable = false)]
     token_life_seconds_max: Option<i64>,
+    /// What its tokens are signed by, where that is not what the instance's are.
+    #[schema(nullable = false)]
+    token_alg: Option<TokenAlg>,
     /// When it was imported, if it was.
     #[schema(nullable = false)]
     imported_at: Option<Timestamp>,
@@ -254,6 +257,7 @@ enum CredentialKind {
 #[schema(rename_all = "lowercase")]
 enum CredentialStatus {
     Active,
+    Expired,
     Revoked,
 }
 

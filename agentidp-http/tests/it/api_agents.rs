@@ -16,12 +16,22 @@ async fn an_agent_is_registered_found_and_listed_to_the_end() {
         "name": "invoice-bot", "description": "Writes invoices.", "owner": "Ada",
         "scopes": ["tools:read"], "audiences": ["https://api.example.com"],
         "capabilities": ["nlp/text_completion"], "url": "https://bot.example.com/",
-        "tokenLifeSecondsMax": 600, "publicKeys": [],
+        "tokenLifeSecondsMax": 600, "tokenAlg": "EdDSA", "publicKeys": [],
     });
     let made = api.post("/agents").by(&token).json(&body).to().await;
     assert_eq!(made.status, 201, "{made:?}");
     let agent = made.json();
-    for name in ["name", "description", "owner", "scopes", "audiences", "capabilities", "url"] {
+    for name in [
+        "name",
+        "description",
+        "owner",
+        "scopes",
+        "audiences",
+        "capabilities",
+        "url",
+        "tokenLifeSecondsMax",
+        "tokenAlg",
+    ] {
         assert_eq!(agent[name], body[name], "{name}");
     }
     assert_eq!(agent["organizationId"], json!(acme.org.id), "it is the token's organization");
@@ -99,11 +109,11 @@ async fn a_merge_patch_keeps_replaces_and_removes() {
     let (acme, _) = api.test.two_orgs();
     let token = api.token(&acme.org.id, ALL);
     let body = json!({ "name": "a", "description": "d", "owner": "Ada", "scopes": ["tools:read"],
-        "url": "https://a.example/", "tokenLifeSecondsMax": 600 });
+        "url": "https://a.example/", "tokenLifeSecondsMax": 600, "tokenAlg": "EdDSA" });
     let made = api.post("/agents").by(&token).json(&body).to().await;
     let path = format!("/agents/{}", made.json()["agentId"].as_str().expect("an id"));
     let patch = json!({ "name": "b", "owner": null, "url": null, "tokenLifeSecondsMax": null,
-        "scopes": [], "capabilities": ["x"] });
+        "tokenAlg": null, "scopes": [], "capabilities": ["x"] });
     let patched = api
         .patch(&path)
         .by(&token)
@@ -115,7 +125,7 @@ async fn a_merge_patch_keeps_replaces_and_removes() {
     let agent = patched.json();
     assert_eq!((&agent["name"], &agent["description"]), (&json!("b"), &json!("d")));
     assert_eq!((&agent["scopes"], &agent["capabilities"]), (&json!([]), &json!(["x"])));
-    for removed in ["owner", "url", "tokenLifeSecondsMax"] {
+    for removed in ["owner", "url", "tokenLifeSecondsMax", "tokenAlg"] {
         assert!(agent.get(removed).is_none(), "{removed}");
     }
     let stale = api.patch(&path).by(&token).field("if-match", made.header("etag"));
@@ -126,6 +136,8 @@ async fn a_merge_patch_keeps_replaces_and_removes() {
     assert_eq!(api.get(&path).by(&token).to().await.json()["name"], "b");
     for bad in [
         json!({ "name": null }),
+        json!({ "tokenAlg": "none" }),
+        json!({ "tokenAlg": "HS256" }),
         json!({ "scopes": null }),
         json!({ "status": "active" }),
         json!({ "agentId": MISSING }),
@@ -193,6 +205,16 @@ async fn keys_are_listed_added_and_rotated() {
     let long = long.json(&json!({ "overlapSeconds": 7_776_001 })).to().await;
     long.problem(400, "invalid_input");
     assert_eq!(keys().await["items"].as_array().map(Vec::len), Some(3));
+    let kid = added.json()["kid"].as_str().expect("a kid").to_owned();
+    let end = async |kid: &str| {
+        let ask = api.ask("DELETE", format!("{path}/keys/{kid}")).by(&token);
+        ask.to().await
+    };
+    assert_eq!(end(&kid).await.status, 204);
+    assert_eq!(keys().await["items"].as_array().map(Vec::len), Some(2));
+    for gone in [&kid, "nobodys", "%C3%28"] {
+        end(gone).await.problem(404, "not_found");
+    }
     api.test.finish();
 }
 
@@ -210,6 +232,7 @@ async fn every_route_asks_for_its_scope_and_keeps_strangers_out() {
         ("POST", "/agents/{id}/reactivate", "agents:write", None),
         ("POST", "/agents/{id}/rotate-keys", "agents:write", None),
         ("GET", "/agents/{id}/keys", "agents:read", None),
+        ("DELETE", "/agents/{id}/keys/nobodys", "agents:write", None),
         ("GET", "/agents", "agents:read", None),
         ("POST", "/agents", "agents:write", Some(json!({ "name": "bot" }))),
     ];

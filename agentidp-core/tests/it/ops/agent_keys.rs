@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agentidp_core::{
-    AgentError, AgentKeyState, Custody, Denied, ErrorCode, OrgHandle, PageRequest,
+    AgentError, AgentKeyState, CredentialError, Custody, Denied, ErrorCode, NewCredential,
+    OrgHandle, RevokeTokens,
 };
 use agentidp_testkit::Tenant;
 
@@ -16,6 +17,8 @@ super::on_every_engine!(
     a_key_that_an_agent_holds_is_registered_once,
     no_key_that_the_policy_refuses_is_stored,
     an_agent_has_a_handful_of_keys,
+    a_key_that_is_ended_is_published_no_more_and_never_again,
+    a_key_proves_an_agent_in_one_way,
     who_does_not_hold_an_agents_scopes_gives_it_no_key,
     rotations_at_once_leave_one_current_key,
     changes_of_keys_are_all_or_nothing,
@@ -115,6 +118,68 @@ fn an_agent_has_a_handful_of_keys(engine: Engine) {
     test.finish();
 }
 
+fn a_key_that_is_ended_is_published_no_more_and_never_again(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let org = test.idp.org(&acme.org.id);
+    let others = test.idp.org(&globex.org.id);
+    others.add_agent_key(&globex.agent.id, keys::PEM).unwrap();
+    org.add_agent_key(&acme.agent.id, keys::PEM).unwrap();
+    for _ in 0..8 {
+        org.add_agent_key(&acme.agent.id, &keys::jwk().to_string()).unwrap();
+    }
+    let before = org.agent(&acme.agent.id).unwrap().version();
+    org.revoke_agent_key(&acme.agent.id, keys::PEM_KID).unwrap();
+    assert!(org.agent(&acme.agent.id).unwrap().version() > before);
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.key_revoked Success");
+    let published = org.agent_keys(&acme.agent.id).unwrap();
+    assert!(published.iter().all(|key| key.kid != keys::PEM_KID));
+    assert_eq!(others.agent_keys(&globex.agent.id).unwrap().len(), 2, "another's stays");
+    // Its place is free, and not for itself.
+    let back = org.add_agent_key(&acme.agent.id, keys::PEM);
+    assert!(matches!(back, Err(AgentError::KeyKnown(_))));
+    org.rotate_agent_keys(&acme.agent.id, HOUR).unwrap();
+    for kid in [keys::PEM_KID, "nobodys"] {
+        let gone = org.revoke_agent_key(&acme.agent.id, kid).unwrap_err();
+        assert_eq!(
+            (gone.code(), gone.to_string()),
+            (ErrorCode::NotFound, "the agent has no such key".to_owned())
+        );
+    }
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.key_revoked Refused");
+    // One that is held here loses its private half, and the next rotation makes another.
+    let held = org.agent_keys(&acme.agent.id).unwrap();
+    let held = held.iter().filter(|key| key.custody == Custody::Custodial);
+    for key in held {
+        org.revoke_agent_key(&acme.agent.id, &key.kid).unwrap();
+    }
+    assert_eq!(test.count(&acme.org.id, SEALED), 0);
+    org.rotate_agent_keys(&acme.agent.id, HOUR).unwrap();
+    assert_eq!(test.count(&acme.org.id, SEALED), 1);
+    let reader = bearer(&test, &acme.org.id, &["agents:read"]);
+    let denied = reader.org(&acme.org.id).revoke_agent_key(&acme.agent.id, keys::PEM_KID);
+    assert!(matches!(denied, Err(AgentError::Denied(Denied::ScopeMissing("agents:write")))));
+    test.finish();
+}
+
+/// Or whoever ends it in one way would think that it is over.
+fn a_key_proves_an_agent_in_one_way(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let issue = |key| org.add_public_key(&acme.agent.id, NewCredential::public_key(key));
+    org.add_agent_key(&acme.agent.id, keys::PEM).unwrap();
+    assert!(matches!(issue(keys::PEM), Err(CredentialError::KeyKnown(_))));
+    org.revoke_agent_key(&acme.agent.id, keys::PEM_KID).unwrap();
+    issue(keys::PEM).unwrap();
+    let jwk = keys::jwk().to_string();
+    let credential = issue(&jwk).unwrap();
+    assert!(matches!(org.add_agent_key(&acme.agent.id, &jwk), Err(AgentError::KeyKnown(_))));
+    org.revoke_credential(&credential.id, RevokeTokens::No).unwrap();
+    org.add_agent_key(&acme.agent.id, &jwk).unwrap();
+    test.finish();
+}
+
 fn who_does_not_hold_an_agents_scopes_gives_it_no_key(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
@@ -172,6 +237,16 @@ fn changes_of_keys_are_all_or_nothing(engine: Engine) {
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.key_added"), successes);
     });
-    assert!(org.audit(&PageRequest::first()).is_ok());
+    let mut published: Vec<_> =
+        agents.iter().flat_map(|agent| org.agent_keys(agent).unwrap()).collect();
+    let verb = |_| {
+        let key = published.last().unwrap();
+        let ended = org.revoke_agent_key(&key.agent_id, &key.kid).is_ok();
+        published.truncate(published.len() - usize::from(ended));
+        ended
+    };
+    sweep(&test, verb, |test, successes| {
+        assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.key_revoked"), successes);
+    });
     test.finish();
 }

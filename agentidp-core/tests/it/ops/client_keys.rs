@@ -219,6 +219,12 @@ fn a_revoked_or_expired_key_proves_nothing(engine: Engine) {
     assert_eq!(code(&test, holder.assertion(&test, &acme.agent.id, "c")), None);
     test.clock.step(std::time::Duration::from_secs(100));
     assert_eq!(code(&test, holder.assertion(&test, &acme.agent.id, "d")), refused);
+    // One that the agent was registered with.
+    let registered = KeyHolder::new(Alg::Es256);
+    org.add_agent_key(&acme.agent.id, &registered.jwk().to_string()).unwrap();
+    assert_eq!(code(&test, registered.assertion(&test, &acme.agent.id, "f")), None);
+    org.revoke_agent_key(&acme.agent.id, &registered.kid()).unwrap();
+    assert_eq!(code(&test, registered.assertion(&test, &acme.agent.id, "g")), refused);
     org.suspend_agent(&acme.agent.id).unwrap();
     assert_eq!(code(&test, holder.assertion(&test, &acme.agent.id, "e")), refused);
     test.finish();

@@ -134,6 +134,12 @@ fn what_is_over_or_no_secret_is_not_rotated(engine: Engine) {
     test.clock.step(HOUR);
     let expired = &expired.credential().id;
     assert!(matches!(org.rotate_credential(expired, HOUR), Err(CredentialError::Over)));
+    assert_eq!(org.credential(expired).unwrap().status, CredentialStatus::Expired);
+    let listed = org.list_credentials(&acme.agent.id, &PageRequest::first()).unwrap().items;
+    let statuses: Vec<_> = listed.iter().map(|own| own.status).collect();
+    assert_eq!(statuses, [CredentialStatus::Active, CredentialStatus::Expired]);
+    let ended = org.revoke_credential(expired, RevokeTokens::No).unwrap();
+    assert_eq!(ended.status, CredentialStatus::Revoked);
     let revoked = issue(&org, &acme).credential().id.clone();
     org.revoke_credential(&revoked, RevokeTokens::No).unwrap();
     assert!(matches!(org.rotate_credential(&revoked, HOUR), Err(CredentialError::Over)));

@@ -20,6 +20,7 @@ struct Aim {
     credential: CredentialId,
     jti: Jti,
     token: String,
+    kid: String,
 }
 
 /// A verb, tried through a handle; the answer as its caller sees it.
@@ -43,6 +44,7 @@ const ON_SOMETHING: &[(&str, Try)] = &[
     ("decommission_agent", |org, aim| told(org.decommission_agent(&aim.agent))),
     ("rotate_agent_keys", |org, aim| told(org.rotate_agent_keys(&aim.agent, LIFE))),
     ("add_agent_key", |org, aim| told(org.add_agent_key(&aim.agent, public_keys::PEM))),
+    ("revoke_agent_key", |org, aim| told(org.revoke_agent_key(&aim.agent, &aim.kid))),
     ("agent_keys", |org, aim| told(org.agent_keys(&aim.agent))),
     ("issue_credential", |org, aim| {
         told(org.issue_credential(&aim.agent, NewCredential::default()))
@@ -117,12 +119,14 @@ fn every_verb_answers_for_what_is_anothers_as_for_what_is_not_there(engine: Engi
         credential: acme.credential.credential().id.clone(),
         jti: Jti::parse(&claims.jti).unwrap(),
         token,
+        kid: test.idp.org(&acme.org.id).agent_keys(&acme.agent.id).unwrap().remove(0).kid,
     };
     let missing = Aim {
         agent: AgentId::generate(&SystemClock, &SystemRng).unwrap(),
         credential: CredentialId::generate(&SystemClock, &SystemRng).unwrap(),
         jti: Jti::generate(&*test.clock, &SystemRng).unwrap(),
         token: "nonsense".to_owned(),
+        kid: "nobodys".to_owned(),
     };
     let org = test.idp.org(&globex.org.id);
     let before = view(&test, &acme, &foreign);
