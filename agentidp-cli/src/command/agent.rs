@@ -2,6 +2,7 @@
 
 mod change;
 mod import;
+mod keys;
 mod list;
 mod register;
 
@@ -26,14 +27,20 @@ pub(crate) enum Verb {
     Show(Show),
     /// Change an agent; what is not named stays as it is.
     Update(change::Update),
-    /// Suspend an agent: it gets no tokens, and those it has end.
-    Suspend(Show),
+    /// Suspend an agent: it gets no tokens, and those it has end for good.
+    Suspend(change::Suspend),
     /// Let a suspended agent act again.
     Reactivate(Show),
     /// Decommission an agent for good: its tokens, credentials and keys end.
     Decommission(change::Decommission),
     /// Replace the key that is held for an agent.
-    RotateKeys(change::RotateKeys),
+    RotateKeys(keys::RotateKeys),
+    /// List the keys of an agent that are published, the oldest first.
+    ListKeys(keys::ListKeys),
+    /// Register a public key whose private half the agent holds.
+    AddKey(keys::AddKey),
+    /// End a key of an agent for good: it is published no more and proves nothing.
+    RevokeKey(keys::RevokeKey),
     /// Import agents of another installation from lines of JSON. Exit code 1: some were refused.
     Import(import::Import),
 }
@@ -61,7 +68,10 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
         Verb::List(list) => return list.run(&idp, output),
         Verb::Show(show) => show.org.handle(&idp)?.agent(&agent_id(&show.agent)?)?,
         Verb::Update(update) => update.run(&idp)?,
-        Verb::Suspend(show) => show.org.handle(&idp)?.suspend_agent(&agent_id(&show.agent)?)?,
+        Verb::Suspend(suspend) => match suspend.run(&idp, output)? {
+            Some(agent) => agent,
+            None => return Ok(()),
+        },
         Verb::Reactivate(show) => {
             show.org.handle(&idp)?.reactivate_agent(&agent_id(&show.agent)?)?
         }
@@ -70,6 +80,9 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
             None => return Ok(()),
         },
         Verb::RotateKeys(rotate) => return rotate.run(&idp, output),
+        Verb::ListKeys(list) => return list.run(&idp, output),
+        Verb::AddKey(add) => return add.run(&idp, output),
+        Verb::RevokeKey(revoke) => return revoke.run(&idp, output),
         Verb::Import(import) => return import.run(&idp, output),
     };
     output.fields(&fields(&agent))

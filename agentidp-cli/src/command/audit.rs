@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use agentidp_core::audit::{ChainReport, Outcome, StoredEntry};
-use agentidp_core::{Cursor, ErrorCode, PageRequest};
+use agentidp_core::{Cursor, ErrorCode, Idp, PageRequest};
 use clap::{Args, Subcommand};
 
 use crate::cli::Global;
 use crate::failure::Failure;
-use crate::home;
+use crate::home::{self, Home};
 use crate::output::{Fields, Output, printable};
 
 use super::OrgFlag;
@@ -21,7 +21,7 @@ const ENTRIES_BETWEEN_NOTES: u64 = 100_000;
 pub(crate) enum Verb {
     /// List the trail of an organization, a page at a time, the oldest entry first.
     List(List),
-    /// Verify the whole trail of an organization. Exit code 3: it is broken.
+    /// Verify the whole trail of an organization. Exit code 3: it is broken, or the instance does not open.
     Verify(Verify),
 }
 
@@ -50,9 +50,9 @@ pub(crate) struct Verify {
 /// # Errors
 /// [`Failure`] when it failed, or the trail is broken.
 pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), Failure> {
-    let idp = home::open(global)?;
     match verb {
         Verb::List(list) => {
+            let idp = home::open(global)?;
             let mut request = PageRequest::first();
             if let Some(limit) = list.limit {
                 request = request.limit(limit);
@@ -76,8 +76,43 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
                     output.note(&format!("{done} entries verified"));
                 }
             };
-            report(&verify.org.handle(&idp)?.verify_audit_telling(&mut progress)?, output)
+            match home::open(global) {
+                Ok(idp) => {
+                    report(&verify.org.handle(&idp)?.verify_audit_telling(&mut progress)?, output)
+                }
+                Err(failure) => match unopened(verify, global, &mut progress)? {
+                    None => Err(failure),
+                    Some(found) => {
+                        let message = format!("the instance does not open: {}", failure.message());
+                        broken(message, found, output).map_err(|it| it.hint(failure.advice()))
+                    }
+                },
+            }
         }
+    }
+}
+
+/// What is found of the trail where the instance does not open: it is read without a key. That it is not
+/// the trail of a sound instance is the answer in any case. Nothing where that says nothing of the trail.
+fn unopened(
+    verify: &Verify,
+    global: &Global,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Option<Fields>, Failure> {
+    let place = Home::locate(global)?;
+    let settings = place.settings()?;
+    let database = place.database(&settings, global)?;
+    let config = database.config()?.instance(settings.instance).issuer(settings.issuer);
+    let fields = Fields::default().with("valid", false);
+    match Idp::examine_trail(&config, verify.org.name(), progress) {
+        Ok(report) => Ok(Some(fields.and(found(&report)))),
+        Err(error) => match error.code() {
+            // A migration waits.
+            ErrorCode::SchemaOutdated => Ok(None),
+            // Nobody answered there.
+            ErrorCode::DatabaseUnavailable if database.file().is_none() => Ok(None),
+            _ => Ok(Some(fields.with("unreadable", error.to_string()))),
+        },
     }
 }
 
@@ -97,24 +132,28 @@ fn line(entry: &StoredEntry) -> String {
 }
 
 fn report(report: &ChainReport, output: &Output) -> Result<(), Failure> {
-    let fields = Fields::default()
-        .with("valid", report.valid)
+    let fields = Fields::default().with("valid", report.valid).and(found(report));
+    if report.valid {
+        return output.fields(&fields);
+    }
+    let count = report.findings_count;
+    broken(format!("the audit trail does not verify: {count} findings"), fields, output)
+}
+
+fn broken(message: String, found: Fields, output: &Output) -> Result<(), Failure> {
+    if !output.is_json() {
+        output.fields(&found)?;
+    }
+    Err(Failure::new(ErrorCode::AuditBroken, message).details(found))
+}
+
+/// What a verification found.
+fn found(report: &ChainReport) -> Fields {
+    Fields::default()
         .with("size", report.size)
         .with("root", &report.root)
         .maybe("brokenAtEventId", report.broken_at_event_id.as_ref())
         .with("findings", &report.findings)
         .with("findingsCount", report.findings_count)
-        .with("limits", report.limits);
-    if report.valid {
-        return output.fields(&fields);
-    }
-    let count = report.findings_count;
-    let failure = Failure::new(
-        ErrorCode::AuditBroken,
-        format!("the audit trail does not verify: {count} findings"),
-    );
-    if !output.is_json() {
-        output.fields(&fields)?;
-    }
-    Err(failure.details(fields))
+        .with("limits", report.limits)
 }

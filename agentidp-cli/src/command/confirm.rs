@@ -11,15 +11,35 @@ use crate::output::{Fields, Output, printable};
 /// How a command that destroys is told to go on. Flatten it into the arguments of such a verb.
 #[derive(Debug, Args)]
 pub(crate) struct Confirm {
-    /// Do it without asking.
+    /// Do it without asking; --dry-run wins.
     #[arg(long, env = "AGENTIDP_YES", value_parser = FalseyValueParser::new())]
     yes: bool,
-    /// Tell what would be done, and do nothing; wins over --yes.
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+/// The same for a command that ends something and does not ask, since scripts use it.
+#[derive(Debug, Args)]
+pub(crate) struct DryRun {
+    /// Tell what would be done, and do nothing.
     #[arg(long, env = "AGENTIDP_DRY_RUN", value_parser = FalseyValueParser::new())]
     dry_run: bool,
 }
 
+impl DryRun {
+    /// Whether it is only to be told what would be done: see [`would`].
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.dry_run
+    }
+}
+
 impl Confirm {
+    /// Whether nothing is to be done. Then the caller looks, as far as that tells, whether the deed
+    /// would be refused: a dry run fails where the deed would, and writes nothing, no refusal either.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run.is_wanted()
+    }
+
     /// As [`given`](Self::given); a dry run also answers `details`, such as what would go with it.
     ///
     /// # Errors
@@ -30,23 +50,22 @@ impl Confirm {
         details: Fields,
         output: &Output,
     ) -> Result<bool, Failure> {
-        if self.dry_run {
-            let would = Fields::default().with("dryRun", true).with("would", action);
-            output.fields(&would.and(details))?;
+        if self.is_dry_run() {
+            would(action, details, output)?;
             return Ok(false);
         }
         self.given(action, output)
     }
 
     /// Whether to go on. `action` completes "would ..", such as "delete the organization `acme`";
-    /// what it names has been looked up, so that a dry run fails where the deed would.
+    /// what it names has been looked up, so that nobody is asked about what is not there.
     ///
     /// On a dry run this answers what would be done, and there is nothing left to say.
     ///
     /// # Errors
     /// [`Failure`] when the person said no, or nobody can be asked.
     pub(crate) fn given(&self, action: &str, output: &Output) -> Result<bool, Failure> {
-        if self.dry_run {
+        if self.is_dry_run() {
             return self.given_with(action, Fields::default(), output);
         }
         if self.yes {
@@ -62,6 +81,15 @@ impl Confirm {
             Err(error) => Err(Failure::stream("the terminal", &error)),
         }
     }
+}
+
+/// Answers a dry run: what would be done, and `details`, such as what would go with it.
+///
+/// # Errors
+/// [`Failure`] when standard output does not take it.
+pub(crate) fn would(action: &str, details: Fields, output: &Output) -> Result<(), Failure> {
+    let would = Fields::default().with("dryRun", true).with("would", action);
+    output.fields(&would.and(details))
 }
 
 /// Asks, and takes all but a plain yes for a no, the end of the input too.
@@ -81,13 +109,18 @@ mod tests {
         Output::bare(true)
     }
 
+    fn confirm(yes: bool, dry_run: bool) -> Confirm {
+        Confirm { yes, dry_run: DryRun { dry_run } }
+    }
+
     #[test]
     fn a_dry_run_never_goes_on_and_yes_always_does() {
         for yes in [false, true] {
-            let confirm = Confirm { yes, dry_run: true };
+            let confirm = confirm(yes, true);
+            assert!(confirm.is_dry_run());
             assert!(!confirm.given("delete it", &output()).unwrap());
         }
-        assert!(Confirm { yes: true, dry_run: false }.given("delete it", &output()).unwrap());
+        assert!(confirm(true, false).given("delete it", &output()).unwrap());
     }
 
     #[test]
@@ -108,8 +141,7 @@ mod tests {
         if io::stdin().is_terminal() && io::stderr().is_terminal() {
             return;
         }
-        let confirm = Confirm { yes: false, dry_run: false };
-        let failure = confirm.given("delete it", &output()).unwrap_err();
+        let failure = confirm(false, false).given("delete it", &output()).unwrap_err();
         assert_eq!(
             (failure.exit_code(), failure.message()),
             (2, "nobody can be asked whether to delete it")

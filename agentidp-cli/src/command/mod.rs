@@ -17,6 +17,7 @@ pub(crate) mod org;
 mod org_flag;
 mod page_flags;
 pub(crate) mod quickstart;
+mod refusals;
 pub(crate) mod serve;
 pub(crate) mod token;
 pub(crate) mod worker;

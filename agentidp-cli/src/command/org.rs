@@ -24,8 +24,8 @@ pub(crate) enum Verb {
     List(list::List),
     /// Change an organization's name, plan or limits.
     Update(update::Update),
-    /// Suspend an organization: its tokens are void and none are issued.
-    Suspend(status::Named),
+    /// Suspend an organization: its tokens end for good, and none are issued meanwhile.
+    Suspend(status::Suspend),
     /// Activate a suspended organization again.
     Activate(status::Named),
     /// Delete an organization for good: its keys, secrets and names are gone, its trail stays.
@@ -104,7 +104,10 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
         Verb::Show(show) => idp.find_org(&show.org)?,
         Verb::List(list) => return list::run(list, &idp, output),
         Verb::Update(update) => update::run(update, &idp)?,
-        Verb::Suspend(named) => status::suspend(named, &idp)?,
+        Verb::Suspend(suspend) => match status::suspend(suspend, &idp, output)? {
+            Some(org) => org,
+            None => return Ok(()),
+        },
         Verb::Activate(named) => status::activate(named, &idp)?,
         Verb::Delete(delete) => match status::delete(delete, &idp, output)? {
             Some(org) => org,

@@ -20,6 +20,11 @@ impl OrgFlag {
     pub(super) fn handle(&self, idp: &Idp) -> Result<OrgHandle, Failure> {
         Ok(idp.org(&idp.find_org(&self.org)?.id))
     }
+
+    /// What it goes by.
+    pub(super) fn name(&self) -> &str {
+        &self.org
+    }
 }
 
 /// Reads an agent's id. What cannot be one is answered as an agent that is not there.

@@ -13,13 +13,15 @@ fn a_newer_schema_is_refused_by_all_but_db_status() {
     for arguments in [
         &["--json", "org", "show", "system"][..],
         &["--json", "org", "create", "--slug", "acme"],
-        &["--json", "audit", "verify", "--org", "system"],
         &["--json", "db", "migrate"],
         &["--json", "key", "jwks"],
     ] {
         let answer = sandbox.run(arguments);
         assert_eq!((answer.exit, answer.refusal().as_str()), (1, "schema_mismatch"), "{answer:?}");
     }
+    let trail = sandbox.run(&["--json", "audit", "verify", "--org", "system"]);
+    assert_eq!((trail.exit, trail.refusal().as_str()), (3, "audit_broken"), "{trail:?}");
+    assert_eq!(trail.json()["valid"], false);
     let status = sandbox.run(&["--json", "db", "status"]);
     assert_eq!(status.exit, 0);
     assert_eq!(status.json()["schemaVersion"], 999);
@@ -46,6 +48,8 @@ fn an_outdated_schema_is_refused_with_the_way_out() {
         .unwrap();
     let answer = sandbox.run(&["--json", "org", "show", "system"]);
     assert_eq!((answer.exit, answer.refusal().as_str()), (1, "schema_outdated"));
+    let trail = sandbox.run(&["--json", "audit", "verify", "--org", "system"]);
+    assert_eq!((trail.exit, trail.refusal().as_str()), (1, "schema_outdated"));
     assert!(answer.stderr.contains("hint: run: agentidp db migrate"));
     let status = sandbox.run(&["--json", "db", "status"]);
     assert_eq!(status.json()["schemaState"], "outdated");

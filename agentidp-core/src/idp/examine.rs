@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::ChainReport;
 use crate::base::{SystemClock, SystemRng};
 use crate::model::HealthCheck;
 use crate::ops::OpenError;
@@ -9,7 +10,7 @@ use crate::ops::examine::{self, Reach, Subject};
 use crate::store::Store;
 
 use super::schema::look;
-use super::{Config, Database, Idp, SchemaStatus};
+use super::{Config, Database, Error, Idp, SchemaStatus};
 
 impl Idp {
     /// Looks at the instance that `config` describes, also where [`Idp::open`] refuses it, and
@@ -54,6 +55,41 @@ impl Idp {
         });
         checks.push(entropy);
         checks
+    }
+
+    /// Verifies the trail of the organization of that slug or id, also where [`Idp::open`] refuses the
+    /// instance: it needs no key. `progress` is told now and then how many entries are done.
+    ///
+    /// ```
+    /// use agentidp_core::{Config, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let (database, kek) = (home.path().join("agentidp.db"), home.path().join("kek.key"));
+    /// Idp::open(Config::sqlite(&database).kek(KekSource::file(&kek)).issuer("https://idp.example.com"))?;
+    /// let report = Idp::examine_trail(&Config::sqlite(&database), "system", &mut |_done| {})?;
+    /// assert!(report.valid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error`] when the database cannot be read, holds no instance or another than `config` says, or has
+    /// no such organization.
+    pub fn examine_trail(
+        config: &Config,
+        slug_or_id: &str,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<ChainReport, Error> {
+        let store = match &config.database {
+            Database::Opened(store) => Arc::clone(store),
+            database => {
+                let (store, status) = look(database)?;
+                match status.refusal() {
+                    Some(refusal) => return Err(refusal.into()),
+                    None => store,
+                }
+            }
+        };
+        let expected = (config.issuer.as_deref(), config.instance.as_ref());
+        Ok(examine::trail(&*store, expected, slug_or_id, progress)??)
     }
 
     /// Looks at what needs no instance: the system's clock and its randomness.

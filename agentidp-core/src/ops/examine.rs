@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::audit::ChainReport;
 use crate::base::{Clock, InstanceId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider, KekSalt, KekSource};
 use crate::error::ErrorCode;
 use crate::model::{HealthCheck, Issuer, KeyPolicy};
 use crate::policy::Rules;
 use crate::store::installation::InstanceRow;
-use crate::store::{Scope, Store, instance};
+use crate::store::instance::{self, PublicIdKind};
+use crate::store::{Scope, Store, StoreError};
 
 use super::context::Parts;
 use super::error::{AuditError, OpenError};
@@ -170,6 +172,28 @@ fn trails(
             _ => return (seen.check(false), seen.newest),
         }
     }
+}
+
+/// Verifies the trail of the organization of that slug or id, whatever else is out of order.
+pub(crate) fn trail(
+    store: &dyn Store,
+    expected: (Option<&str>, Option<&InstanceId>),
+    slug_or_id: &str,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Result<ChainReport, AuditError>, OpenError> {
+    let row = init::read(store)?.ok_or(OpenError::NotInitialized)?;
+    let (issuer, instance) = expected;
+    init::belongs(&row, issuer, instance)?;
+    let issuer = Issuer::parse(&row.issuer)?;
+    let organization = match OrgId::parse(slug_or_id) {
+        Ok(id) => Some(id),
+        Err(_) => store.read::<_, StoreError>(&Scope::Instance, |tx| {
+            instance::organization_of(tx, PublicIdKind::Slug, slug_or_id)
+        })?,
+    };
+    let Some(organization) = organization else { return Ok(Err(AuditError::NotFound)) };
+    let verified = audit::verify_numbered(store, &issuer, &organization, progress);
+    Ok(verified.map(|(report, _)| report))
 }
 
 /// What the trails so far were like.

@@ -1,13 +1,11 @@
-//! `agentidp agent update`, `decommission` and `rotate-keys`.
+//! `agentidp agent update`, `suspend`, `decommission` and `rotate-keys`.
 
-use std::time::Duration;
-
-use agentidp_core::{Agent, AgentChanges, Alg, Idp};
+use agentidp_core::{Agent, AgentChanges, AgentError, AgentStatus, Alg, Idp};
 use clap::Args;
 
-use crate::command::confirm::Confirm;
+use crate::command::confirm::{Confirm, DryRun, would};
 use crate::command::key::alg;
-use crate::command::{OrgFlag, agent_id, duration};
+use crate::command::{OrgFlag, agent_id, refusals};
 use crate::failure::Failure;
 use crate::output::{Fields, Output};
 
@@ -110,6 +108,38 @@ impl Update {
     }
 }
 
+/// An agent that is not to act for now.
+#[derive(Debug, Args)]
+pub(crate) struct Suspend {
+    /// Its id.
+    #[arg(value_name = "AGENT")]
+    agent: String,
+    #[command(flatten)]
+    org: OrgFlag,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+impl Suspend {
+    /// The agent as it is then; nothing on a dry run.
+    pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<Option<Agent>, Failure> {
+        let (org, id) = (self.org.handle(idp)?, agent_id(&self.agent)?);
+        if !self.dry_run.is_wanted() {
+            return Ok(Some(org.suspend_agent(&id)?));
+        }
+        refusals::if_deleted(&org.get()?)?;
+        let agent = org.agent(&id)?;
+        let named = format!("the agent `{}` ({id})", agent.name);
+        let action = match agent.status {
+            AgentStatus::Active => format!("suspend {named} and end all its tokens"),
+            AgentStatus::Suspended => format!("change nothing: {named} is suspended already"),
+            AgentStatus::Decommissioned => return Err(AgentError::Decommissioned.into()),
+        };
+        would(&action, Fields::default(), output)?;
+        Ok(None)
+    }
+}
+
 /// An agent that is to go.
 #[derive(Debug, Args)]
 pub(crate) struct Decommission {
@@ -127,45 +157,15 @@ impl Decommission {
     pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<Option<Agent>, Failure> {
         let org = self.org.handle(idp)?;
         let agent = org.agent(&agent_id(&self.agent)?)?;
+        if self.confirm.is_dry_run() {
+            refusals::if_deleted(&org.get()?)?;
+            // One that is gone already is no member, and asking twice is answered twice.
+            refusals::ending_role(&org, &agent.id)?;
+        }
         let action = format!("decommission the agent `{}` ({}) for good", agent.name, agent.id);
         if !self.confirm.given(&action, output)? {
             return Ok(None);
         }
         Ok(Some(org.decommission_agent(&agent.id)?))
-    }
-}
-
-/// A key to replace.
-#[derive(Debug, Args)]
-pub(crate) struct RotateKeys {
-    /// The agent's id.
-    #[arg(value_name = "AGENT")]
-    agent: String,
-    #[command(flatten)]
-    org: OrgFlag,
-    /// Time for which the old key is published, such as 24h or 0s, up to 90d.
-    #[arg(
-        long,
-        value_name = "TIME",
-        env = "AGENTIDP_OVERLAP",
-        default_value = "24h",
-        value_parser = duration::parse_overlap
-    )]
-    overlap: Duration,
-}
-
-impl RotateKeys {
-    pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
-        let org = self.org.handle(idp)?;
-        let key = org.rotate_agent_keys(&agent_id(&self.agent)?, self.overlap)?;
-        output.fields(
-            &Fields::default()
-                .with("kid", &key.kid)
-                .with("agentId", &key.agent_id)
-                .with("alg", key.public_key.alg().as_str())
-                .with("custody", key.custody)
-                .with("state", key.state)
-                .with("createdAt", key.created_at),
-        )
     }
 }

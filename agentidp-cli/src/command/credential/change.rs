@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use crate::command::confirm::Confirm;
-use crate::command::{OrgFlag, credential_id, duration};
+use crate::command::{OrgFlag, credential_id, duration, refusals};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -61,6 +61,9 @@ impl Revoke {
     pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
         let org = self.org.handle(idp)?;
         let credential = org.credential(&credential_id(&self.credential)?)?;
+        if self.confirm.is_dry_run() {
+            refusals::if_deleted(&org.get()?)?;
+        }
         let (id, agent) = (&credential.id, &credential.client_id);
         let tokens = if self.tokens { " and end all tokens of its agent" } else { "" };
         let action = format!("revoke the credential {id} of the agent {agent}{tokens}");

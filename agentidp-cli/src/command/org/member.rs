@@ -1,9 +1,10 @@
 //! `agentidp org member`.
 
-use agentidp_core::{Idp, Member, Role};
+use agentidp_core::{Idp, Member, OrgError, Role};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::command::{OrgFlag, PageFlags, agent_id, page_flags};
+use crate::command::confirm::{DryRun, would};
+use crate::command::{OrgFlag, PageFlags, agent_id, page_flags, refusals};
 use crate::failure::Failure;
 use crate::output::{Fields, Output};
 
@@ -14,7 +15,7 @@ pub(crate) enum Verb {
     Add(Add),
     /// List the members of an organization, a page at a time.
     List(List),
-    /// End a membership; the last owner stays.
+    /// End a membership and what its role allows; the last owner stays.
     Remove(Remove),
     /// Give a member another role; the last owner stays owner.
     SetRole(SetRole),
@@ -50,6 +51,8 @@ pub(crate) struct Remove {
     agent: String,
     #[command(flatten)]
     org: OrgFlag,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 /// Another role for a member.
@@ -96,16 +99,26 @@ pub(super) fn run(verb: &Verb, idp: &Idp, output: &Output) -> Result<(), Failure
             let page = list.org.handle(idp)?.members(&list.page.request())?;
             page_flags::show(&page, line, output)
         }
-        Verb::Remove(remove) => {
-            let (org, agent) = (remove.org.handle(idp)?, agent_id(&remove.agent)?);
-            org.remove_member(&agent)?;
-            output.fields(&Fields::default().with("agentId", agent).with("removed", true))
-        }
+        Verb::Remove(remove) => remove.run(idp, output),
         Verb::SetRole(set) => {
             let org = set.org.handle(idp)?;
             let member = org.set_member_role(&agent_id(&set.agent)?, set.role.into())?;
             output.fields(&fields(&member))
         }
+    }
+}
+
+impl Remove {
+    fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
+        let (org, agent) = (self.org.handle(idp)?, agent_id(&self.agent)?);
+        if self.dry_run.is_wanted() {
+            refusals::if_deleted(&org.get()?)?;
+            let role = refusals::ending_role(&org, &agent)?.ok_or(OrgError::MemberNotFound)?;
+            let action = format!("end the membership of the agent {agent} as {role}");
+            return would(&action, Fields::default(), output);
+        }
+        org.remove_member(&agent)?;
+        output.fields(&Fields::default().with("agentId", agent).with("removed", true))
     }
 }
 

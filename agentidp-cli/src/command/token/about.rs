@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use agentidp_core::{Introspection, IntrospectionRequest, Jti, RevocationRequest, SecretString};
-use agentidp_core::{Timestamp, TokenError};
+use agentidp_core::{
+    ErrorCode, Introspection, IntrospectionRequest, Jti, RevocationRequest, SecretString,
+    Timestamp, TokenError,
+};
 use clap::Args;
 
 use crate::cli::Global;
+use crate::command::confirm::{DryRun, would};
+use crate::command::refusals;
 use crate::failure::Failure;
 use crate::home;
 use crate::output::{Fields, Output};
@@ -37,10 +41,14 @@ pub(crate) struct Introspect {
 
 /// A token to be ended.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A client ends tokens of its own organization, by the tokens themselves. A dry run is \
+the operator's alone: a client that proves nothing leaves an entry in the audit trail."
+)]
 pub(crate) struct Revoke {
     #[command(flatten)]
     client: Client,
-    /// End it only if it is a token of this organization, by its slug or its id.
+    /// As the operator: end it only if it is a token of this organization, by its slug or its id.
     #[arg(long, value_name = "SLUG_OR_ID", env = "AGENTIDP_ORG")]
     org: Option<String>,
     /// Name of the token, such as the audit trail has it, where the token itself is not at hand.
@@ -49,6 +57,8 @@ pub(crate) struct Revoke {
     /// The token, `-` for standard input.
     #[arg(value_name = "TOKEN", default_value = "-")]
     token: OsString,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Client {
@@ -108,30 +118,67 @@ fn fields(answer: &Introspection) -> Fields {
 
 /// Ends the token, if it is one and the asker may.
 pub(super) fn revoke(revoke: &Revoke, global: &Global, output: &Output) -> Result<(), Failure> {
-    let proof = revoke.client.proof(revoke.jti.is_none().then_some(&revoke.token))?;
-    let revoked = match (proof, &revoke.jti) {
-        (Some(_), Some(_)) => {
-            return Err(Failure::usage("a client ends a token by the token itself, not by --jti")
-                .hint("give the token, or leave out --client-id to act as the operator"));
-        }
-        (None, Some(jti)) => {
-            let Some(org) = &revoke.org else {
-                return Err(Failure::usage("--jti needs --org")
-                    .hint("say whose token it is: --org SLUG_OR_ID"));
-            };
+    revoke.check_client()?;
+    let named = revoke.named()?;
+    let proof = revoke.client.proof(named.is_none().then_some(&revoke.token))?;
+    if revoke.dry_run.is_wanted() {
+        let action = match named {
+            Some((jti, org)) => foresee_named(jti, org, global)?,
+            None => foresee(revoke, global)?,
+        };
+        return would(&action, Fields::default(), output);
+    }
+    let revoked = match named {
+        Some((jti, org)) => {
             let idp = home::open(global)?;
             let org = idp.org(&idp.find_org(org)?.id);
-            let name = Jti::parse(jti).map_err(|error| {
-                Failure::new(agentidp_core::ErrorCode::InvalidInput, format!("jti: {error}"))
-            })?;
-            org.revoke_jti(&name)?
+            org.revoke_jti(&name(jti)?)?
         }
-        (proof, None) => by_token(revoke, proof, global)?,
+        None => by_token(revoke, proof, global)?,
     };
     if !revoked {
         output.note("nothing to revoke: not a token of ours, or expired");
     }
     output.fields(&Fields::default().with("revoked", revoked))
+}
+
+impl Revoke {
+    /// Refuses what a client that proves itself cannot ask for.
+    fn check_client(&self) -> Result<(), Failure> {
+        if self.client.client_id.is_none() {
+            return Ok(());
+        }
+        let refused = if self.jti.is_some() {
+            Failure::usage("a client ends a token by the token itself, not by --jti")
+                .hint("give the token, or leave out --client-id to act as the operator")
+        } else if self.org.is_some() {
+            Failure::usage("a client ends tokens of its own organization, whatever --org says")
+                .hint("leave out --org, or leave out --client-id to act as the operator")
+        } else if self.dry_run.is_wanted() {
+            Failure::usage("a dry run is the operator's: a client has to prove itself")
+                .hint("leave out --client-id to look as the operator, or --dry-run to end it")
+        } else {
+            return Ok(());
+        };
+        Err(refused)
+    }
+
+    /// The token's name, and whose it is; `None` where the token itself is at hand.
+    fn named(&self) -> Result<Option<(&str, &str)>, Failure> {
+        match (self.jti.as_deref(), self.org.as_deref()) {
+            (None, _) => Ok(None),
+            (Some(jti), Some(org)) => Ok(Some((jti, org))),
+            (Some(_), None) => {
+                Err(Failure::usage("--jti needs --org")
+                    .hint("say whose token it is: --org SLUG_OR_ID"))
+            }
+        }
+    }
+}
+
+/// Reads a token's name.
+fn name(jti: &str) -> Result<Jti, Failure> {
+    Jti::parse(jti).map_err(|error| Failure::new(ErrorCode::InvalidInput, format!("jti: {error}")))
 }
 
 fn by_token(
@@ -148,4 +195,39 @@ fn by_token(
         (None, None) => idp.revoke(&request),
     };
     Ok(revoked?)
+}
+
+/// What would end, in words. The operator's question leaves no trace.
+fn foresee(revoke: &Revoke, global: &Global) -> Result<String, Failure> {
+    let token = token(&revoke.token)?;
+    let idp = home::open(global)?;
+    let org = revoke.org.as_ref().map(|org| idp.find_org(org)).transpose()?;
+    if let Some(org) = &org {
+        refusals::if_deleted(org)?;
+    }
+    let about = idp.introspect(&IntrospectionRequest::new(token.as_str()))?;
+    let its_org = about.organization_id.as_deref();
+    let counts = org.as_ref().is_none_or(|org| its_org == Some(org.id.as_str()));
+    Ok(match (&about.jti, &about.sub, org) {
+        (Some(jti), Some(agent), _) if counts => {
+            format!("end the token {jti} of the agent {agent}")
+        }
+        (_, _, None) => "end nothing: it is no active token of ours".to_owned(),
+        (_, _, Some(org)) => {
+            format!("end nothing: it is no active token of the organization `{}`", org.slug)
+        }
+    })
+}
+
+/// The same of a token that is not at hand: nobody knows whether it was ever issued.
+fn foresee_named(jti: &str, org: &str, global: &Global) -> Result<String, Failure> {
+    let org = home::open(global)?.find_org(org)?;
+    let jti = name(jti)?;
+    // The names that we give tell when.
+    if jti.time().is_none() {
+        let message = "jti: not the name of a token of ours";
+        return Err(Failure::new(ErrorCode::InvalidInput, message));
+    }
+    refusals::if_deleted(&org)?;
+    Ok(format!("end the token {jti} of the organization `{}`, unless it has expired", org.slug))
 }

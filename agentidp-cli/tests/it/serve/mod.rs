@@ -6,6 +6,8 @@ mod limits;
 mod observing;
 mod plain;
 mod policy;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod server;
 mod sockets;
 mod tls;

@@ -1,0 +1,105 @@
+//! Two servers of one instance on PostgreSQL, where tokens, quotas and locks go other ways than on SQLite.
+
+use agentidp_testkit::TestDatabase;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::sandbox::{Agent, ISSUER, Sandbox};
+
+use super::server::{Reply, Server};
+
+/// An agent of the organization with these scopes, whose tokens are for the issuer.
+fn agent(sandbox: &Sandbox, org: &str, scopes: &[&str]) -> Agent {
+    let mut register = vec!["--json", "agent", "register", "--org", org, "--name", "bot"];
+    register.extend(scopes.iter().flat_map(|scope| ["--scope", *scope]));
+    let id = sandbox.run(&register).text("agentId");
+    let issue = ["--json", "credential", "issue", "--org", org, "--agent", &id];
+    Agent { secret: sandbox.run(&issue).text("clientSecret"), id }
+}
+
+fn ask(server: &Server, method: &str, path: &str, fields: &str, body: &str) -> Reply {
+    let length = body.len();
+    server.send(format!(
+        "{method} {path} HTTP/1.1\r\nHost: idp\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         {fields}\r\n{body}"
+    ))
+}
+
+/// A question about a token, by the secret of its client.
+fn form(server: &Server, agent: &Agent, path: &str, body: &str) -> Reply {
+    let basic = STANDARD.encode(format!("{}:{}", agent.id, agent.secret));
+    let fields = format!(
+        "Authorization: Basic {basic}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    );
+    ask(server, "POST", path, &fields, body)
+}
+
+fn api(server: &Server, token: &str, method: &str, path: &str, body: &Value) -> Reply {
+    let fields = format!(
+        "Authorization: Bearer {token}\r\nContent-Type: application/json\r\nIdempotency-Key: once\r\n"
+    );
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    ask(server, method, path, &fields, &body)
+}
+
+#[test]
+fn two_servers_of_one_database_are_one_instance() {
+    let database = TestDatabase::new();
+    let mut sandbox = Sandbox::new();
+    sandbox.variables.insert("AGENTIDP_DATABASE_URL".to_owned(), database.url());
+    assert_eq!(sandbox.run(&["init", "--issuer", ISSUER]).exit, 0);
+    for org in ["acme", "globex"] {
+        let limits = ["--max-tokens-per-month", "40"];
+        let create = ["--json", "org", "create", "--slug", org];
+        assert_eq!(sandbox.run(&[&create[..], &limits[..]].concat()).exit, 0);
+    }
+    let start = || {
+        Server::start_with(&sandbox, &[], |command| {
+            command.env("AGENTIDP_DATABASE_URL", database.url());
+        })
+    };
+    let (one, other) = (start(), start());
+    let manager = agent(&sandbox, "acme", &["agents:read", "agents:write"]);
+    let stranger = agent(&sandbox, "globex", &["agents:read"]);
+    assert_eq!(one.get("/readyz").status, 200);
+    assert_eq!(one.token(&manager.id, "aidp_wrong").status, 401);
+    let token = one.token_of(&manager).json()["access_token"].as_str().unwrap().to_owned();
+
+    // What one server does, the other knows.
+    let made = api(&one, &token, "POST", "/agents", &json!({ "name": "made" }));
+    let again = api(&other, &token, "POST", "/agents", &json!({ "name": "made" }));
+    assert_eq!((made.status, made.json()), (201, again.json()), "it is made once");
+    let path = format!("/agents/{}", made.json()["agentId"].as_str().unwrap());
+    assert_eq!(api(&other, &token, "GET", &path, &Value::Null).json(), made.json());
+    let theirs = other.token_of(&stranger).json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(api(&one, &theirs, "GET", &path, &Value::Null).status, 404);
+    let active = |server: &Server| {
+        form(server, &manager, "/oauth2/introspect", &format!("token={token}")).json()["active"]
+            .clone()
+    };
+    assert_eq!((active(&one), active(&other)), (json!(true), json!(true)));
+    assert_eq!(form(&one, &manager, "/oauth2/revoke", &format!("token={token}")).status, 200);
+    assert_eq!((active(&one), active(&other)), (json!(false), json!(false)));
+    assert_eq!(api(&other, &token, "GET", &path, &Value::Null).status, 401);
+
+    // The month's quota is that of both, whoever asks where.
+    let mut issued = 1;
+    for turn in 0..80 {
+        let server = if turn % 2 == 0 { &one } else { &other };
+        let reply = server.token_of(&manager);
+        match reply.status {
+            200 => issued += 1,
+            _ => assert_eq!(
+                (reply.status, reply.json()["error"].as_str()),
+                (429, Some("quota_exceeded"))
+            ),
+        }
+    }
+    assert!((35..=40).contains(&issued), "{issued}: each may still hold a part");
+    assert_eq!(other.token_of(&stranger).status, 200, "another's month is its own");
+    one.end();
+    other.end();
+    let report = sandbox.run(&["--json", "audit", "verify", "--org", "acme"]);
+    assert_eq!((report.exit, &report.json()["valid"]), (0, &json!(true)));
+}
