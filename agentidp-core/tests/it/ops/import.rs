@@ -22,7 +22,9 @@ super::on_every_engine!(
     no_more_agents_are_imported_than_there_is_room_for,
     without_room_a_dry_run_gives_the_reasons_of_the_import,
     who_may_not_or_does_not_hold_the_scopes_imports_nothing,
+    an_agent_keeps_no_ids_of_another_installation,
     an_import_into_nowhere_stops,
+    what_was_imported_before_a_stop_stays,
     lines_have_a_length,
     the_documented_lines_are_imported,
     each_line_is_all_or_nothing,
@@ -293,6 +295,49 @@ fn who_may_not_or_does_not_hold_the_scopes_imports_nothing(engine: Engine) {
         |refused: &agentidp_core::RefusedLine| refused.code == ErrorCode::InsufficientScope;
     assert!(report.refusals.iter().all(refused));
     assert_eq!(test.count(&globex.org.id, AGENTS), 1);
+    test.finish();
+}
+
+/// Or it would learn which ids other organizations have.
+fn an_agent_keeps_no_ids_of_another_installation(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = test.two_orgs();
+    let writer = bearer(&test, &acme.org.id, &["agents:write"]);
+    let lines = [OLD_ID, globex.agent.id.as_str()].map(|id| json!({"name": "x", "agentId": id}));
+    let report = import(&writer.org(&acme.org.id), &lines);
+    assert_eq!((report.imported, report.refused), (0, 2));
+    let [free, taken] = &report.refusals[..] else { panic!("{report:?}") };
+    assert_eq!((free.code, &free.message), (ErrorCode::InvalidInput, &taken.message));
+    test.finish();
+}
+
+/// Lines that end with a failure of their source.
+struct Torn(std::io::Cursor<&'static [u8]>);
+
+impl std::io::Read for Torn {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match std::io::Read::read(&mut self.0, buffer)? {
+            0 => Err(std::io::ErrorKind::ConnectionReset.into()),
+            count => Ok(count),
+        }
+    }
+}
+
+fn what_was_imported_before_a_stop_stays(engine: Engine) {
+    let test = engine.idp();
+    let id = empty(&test, "acme");
+    let org = test.idp.org(&id);
+    let torn = Torn(std::io::Cursor::new(b"{\"name\":\"one\"}\n{\"name\":\"two\"}\n{\"na"));
+    let stopped = org.import(&mut std::io::BufReader::new(torn), ImportOptions::new()).unwrap_err();
+    assert!(matches!(stopped.reason(), ImportStop::Read(_)), "{stopped}");
+    assert_eq!((stopped.report().imported, stopped.report().lines), (2, 2));
+    assert_eq!(listed(&org).len(), 2);
+    // Refusals are all counted, and a thousand of them told.
+    let report = org.import(&mut "?\n".repeat(1002).as_bytes(), ImportOptions::new()).unwrap();
+    assert_eq!((report.refused, report.refusals.len()), (1002, 1000));
+    let long = "\n".repeat(1_000_001);
+    let stopped = org.import(&mut long.as_bytes(), ImportOptions::new()).unwrap_err();
+    assert!(matches!(stopped.reason(), ImportStop::TooManyLines(1_000_000)), "{stopped}");
     test.finish();
 }
 
