@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use agentidp_core::{
-    Alg, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, OrgId, PageRequest, PlanTier,
-    TokenRequest,
+    AgentFilter, Alg, Config, Cursor, Idp, KekSource, NewAgent, NewCredential, NewOrg, OrgId,
+    PageRequest, PlanTier, TokenRequest,
 };
 
 use crate::issuance::issue;
@@ -159,14 +159,43 @@ pub(crate) fn run(home: &Path, seconds: f64) {
         Sample::of_rate(per_second(seconds, register))
     };
     compare("agents registered/s, 1 caller", &small, &large, seconds, registering);
-    let listing = |crowd: &Crowd, seconds: f64| {
+    let made = AtomicUsize::new(0);
+    let creating = |crowd: &Crowd, seconds: f64| {
+        let new = || NewOrg::new(format!("more-{}", made.fetch_add(1, Ordering::Relaxed)));
+        Sample::of_rate(per_second(seconds, || crowd.idp.create_org(new()).map_or(0, |_| 1)))
+    };
+    compare("organizations created/s, 1 caller", &small, &large, seconds, creating);
+    pages(&small, &large, seconds);
+    memory(&large, size.tokens);
+}
+
+/// Pages of lists, from where they begin and from further on.
+fn pages(small: &Crowd, large: &Crowd, seconds: f64) {
+    let organizations = |crowd: &Crowd, seconds: f64| {
+        let middle = crowd.organizations.get(crowd.organizations.len() / 2);
+        let after = Cursor::new(middle.expect("an organization").as_str());
+        let page = PageRequest::first().limit(10).after(after);
+        let list = || crowd.idp.list_orgs(&page).map_or(0, |page| page.items.len() / 10);
+        Sample::of_rate(per_second(seconds, list))
+    };
+    compare("pages of 10 organizations/s, in the middle", small, large, seconds, organizations);
+    let agents = |crowd: &Crowd, seconds: f64| {
+        let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
+        let first = PageRequest::first().limit(500);
+        let first = org.list_agents(&AgentFilter::All, &first).expect("agents");
+        let page = PageRequest::first().limit(100).after(first.next_cursor.expect("more of them"));
+        let list =
+            || org.list_agents(&AgentFilter::All, &page).map_or(0, |page| page.items.len() / 100);
+        Sample::of_rate(per_second(seconds, list))
+    };
+    compare("pages of 100 agents/s, after the first 500", small, large, seconds, agents);
+    let entries = |crowd: &Crowd, seconds: f64| {
         let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
         let first = PageRequest::first().limit(100);
         let list = || org.audit(&first).map_or(0, |page| page.items.len() / 100);
         Sample::of_rate(per_second(seconds, list))
     };
-    compare("pages of 100 audit entries/s", &small, &large, seconds, listing);
-    memory(&large, size.tokens);
+    compare("pages of 100 audit entries/s", small, large, seconds, entries);
 }
 
 /// The process's memory before and after many tokens.
