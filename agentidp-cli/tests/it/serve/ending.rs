@@ -100,7 +100,7 @@ fn background_work_that_is_stuck_keeps_it_no_longer_than_requests() {
     let server = Server::start(&sandbox, &["--drain-timeout", "1s", "--interval", "1s"]);
     let other = rusqlite::Connection::open(sandbox.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    agentidp_core::base::pause(std::time::Duration::from_millis(1500));
     let begin = Instant::now();
     server.signal("-TERM");
     let (code, said) = server.ended();

@@ -56,7 +56,7 @@ fn a_connection_is_kept_longer_than_a_head_may_take() {
     let mut stream = server.connect();
     let request = b"GET /healthz HTTP/1.1\r\nHost: idp\r\n\r\n";
     stream.write_all(request).unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    agentidp_core::base::pause(Duration::from_millis(1500));
     stream.write_all(request).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let answers = String::from_utf8_lossy(&rest(&mut stream)).into_owned();
