@@ -1,5 +1,6 @@
 //! What every engine promises of its transactions: one suite, instantiated for each.
 
+mod alone;
 pub(crate) mod engines;
 #[cfg(feature = "postgres")]
 mod postgres_alone;

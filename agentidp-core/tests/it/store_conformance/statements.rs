@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::engines::Bed;
 
 /// A constant, by its file and name.
-struct Statement {
-    name: String,
-    sql: String,
+pub(super) struct Statement {
+    pub(super) name: String,
+    pub(super) sql: String,
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn pages_and_the_credentials_of_an_agent_are_read_by_an_index() {
 
 /// The constants of type `&str` in `src/store` that begin with a verb of SQL, but for those of one
 /// engine alone.
-fn statements() -> Vec<Statement> {
+pub(super) fn statements() -> Vec<Statement> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let mut statements = Vec::new();
     for path in sources(&root) {
@@ -120,7 +120,7 @@ fn is_statement(sql: &str) -> bool {
 
 /// `const NAME: &str = "..";` of a source text, up to its tests.
 fn constants(text: &str) -> impl Iterator<Item = (String, String)> {
-    let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let text = text.split("mod tests {").next().unwrap_or_default();
     text.split("const ").skip(1).filter_map(|rest| {
         let (name, rest) = rest.split_once(": &str =")?;
         let literal = rest.trim_start().strip_prefix('"')?;
