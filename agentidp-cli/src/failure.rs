@@ -90,6 +90,14 @@ impl Failure {
         &self.message
     }
 
+    /// Its row of the library's table, if it has one.
+    pub(crate) fn library_code(&self) -> Option<ErrorCode> {
+        match self.code {
+            Code::Library(code) => Some(code),
+            _ => None,
+        }
+    }
+
     /// What to do about it.
     pub(crate) fn advice(&self) -> &str {
         self.hint.as_deref().unwrap_or(self.code.row().hint)

@@ -35,7 +35,6 @@ impl Worker {
         health.worker_expected_every(interval);
         let thread = std::thread::Builder::new().name("agentidp-worker".to_owned());
         thread.spawn(move || {
-            let _alive = alive;
             let mut counted_at: Option<Instant> = None;
             loop {
                 tick(&idp, &health, &log);
@@ -45,9 +44,12 @@ impl Worker {
                 }
                 match stopped.recv_timeout(interval) {
                     Err(RecvTimeoutError::Timeout) => {}
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
+            // In this order: who waits for the end may have the last hold of the instance then.
+            drop(idp);
+            drop(alive);
         })?;
         Ok(Worker { stop, over })
     }

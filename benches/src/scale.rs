@@ -73,7 +73,8 @@ impl Crowd {
                 });
             }
         });
-        let (organizations, clients) = filled.into_inner().expect("no filler panics");
+        let (mut organizations, clients) = filled.into_inner().expect("no filler panics");
+        organizations.sort_by(|a: &OrgId, b: &OrgId| a.as_str().cmp(b.as_str()));
         Crowd { idp, organizations, clients, asked: AtomicUsize::new(0) }
     }
 
@@ -159,13 +160,13 @@ pub(crate) fn run(home: &Path, seconds: f64) {
         Sample::of_rate(per_second(seconds, register))
     };
     compare("agents registered/s, 1 caller", &small, &large, seconds, registering);
+    pages(&small, &large, seconds);
     let made = AtomicUsize::new(0);
     let creating = |crowd: &Crowd, seconds: f64| {
         let new = || NewOrg::new(format!("more-{}", made.fetch_add(1, Ordering::Relaxed)));
         Sample::of_rate(per_second(seconds, || crowd.idp.create_org(new()).map_or(0, |_| 1)))
     };
     compare("organizations created/s, 1 caller", &small, &large, seconds, creating);
-    pages(&small, &large, seconds);
     memory(&large, size.tokens);
 }
 
@@ -174,11 +175,11 @@ fn pages(small: &Crowd, large: &Crowd, seconds: f64) {
     let organizations = |crowd: &Crowd, seconds: f64| {
         let middle = crowd.organizations.get(crowd.organizations.len() / 2);
         let after = Cursor::new(middle.expect("an organization").as_str());
-        let page = PageRequest::first().limit(10).after(after);
-        let list = || crowd.idp.list_orgs(&page).map_or(0, |page| page.items.len() / 10);
+        let page = PageRequest::first().limit(4).after(after);
+        let list = || crowd.idp.list_orgs(&page).map_or(0, |page| page.items.len() / 4);
         Sample::of_rate(per_second(seconds, list))
     };
-    compare("pages of 10 organizations/s, in the middle", small, large, seconds, organizations);
+    compare("pages of 4 organizations/s, in the middle", small, large, seconds, organizations);
     let agents = |crowd: &Crowd, seconds: f64| {
         let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
         let first = PageRequest::first().limit(500);

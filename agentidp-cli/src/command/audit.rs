@@ -80,7 +80,7 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
                 Ok(idp) => {
                     report(&verify.org.handle(&idp)?.verify_audit_telling(&mut progress)?, output)
                 }
-                Err(failure) => match unopened(verify, global, &mut progress)? {
+                Err(failure) => match unopened(verify, &failure, global, &mut progress)? {
                     None => Err(failure),
                     Some(found) => {
                         let message = format!("the instance does not open: {}", failure.message());
@@ -96,6 +96,7 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
 /// the trail of a sound instance is the answer in any case. Nothing where that says nothing of the trail.
 fn unopened(
     verify: &Verify,
+    failure: &Failure,
     global: &Global,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Option<Fields>, Failure> {
@@ -103,16 +104,21 @@ fn unopened(
     let settings = place.settings()?;
     let database = place.database(&settings, global)?;
     let config = database.config()?.instance(settings.instance).issuer(settings.issuer);
+    let passes = |code: ErrorCode| match code {
+        // A migration waits, or somebody writes.
+        ErrorCode::SchemaOutdated | ErrorCode::DatabaseBusy => true,
+        // A server, which may answer the next time.
+        ErrorCode::DatabaseUnavailable | ErrorCode::DatabaseFailed => database.file().is_none(),
+        _ => false,
+    };
+    if failure.library_code().is_some_and(passes) {
+        return Ok(None);
+    }
     let fields = Fields::default().with("valid", false);
     match Idp::examine_trail(&config, verify.org.name(), progress) {
         Ok(report) => Ok(Some(fields.and(found(&report)))),
-        Err(error) => match error.code() {
-            // A migration waits.
-            ErrorCode::SchemaOutdated => Ok(None),
-            // Nobody answered there.
-            ErrorCode::DatabaseUnavailable if database.file().is_none() => Ok(None),
-            _ => Ok(Some(fields.with("unreadable", error.to_string()))),
-        },
+        Err(error) if passes(error.code()) => Ok(None),
+        Err(error) => Ok(Some(fields.with("unreadable", error.to_string()))),
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) struct Arguments {
     /// Longest time that a connection waits for a request, or its client takes for an answer.
     #[arg(long, value_name = "TIME", default_value = "75s", env = "AGENTIDP_IDLE_TIMEOUT", value_parser = duration::parse)]
     idle_timeout: Duration,
-    /// Longest time for requests in flight when the server ends.
+    /// Longest time for requests in flight and background work when the server ends.
     #[arg(long, value_name = "TIME", default_value = "25s", env = "AGENTIDP_DRAIN_TIMEOUT", value_parser = duration::parse)]
     drain_timeout: Duration,
     /// Time between two ticks of the background work.

@@ -13,7 +13,8 @@ impl Idp {
     ///
     /// It is told to the agent that the token was issued to, to one that it is meant for (whose `url`,
     /// DID or client id is an audience of the token), and to one with the scope `tokens:introspect`,
-    /// each of the token's own organization; and to the plain handle. Everybody else learns what is
+    /// each of the token's own organization; and to the plain handle. Who acts for an agent by a token of
+    /// it (RFC 8693) is not the one that its other tokens were issued to. Everybody else learns what is
     /// told of a token that is expired, revoked, of a suspended agent, not ours, or no token at all:
     /// that it is not active, and nothing more.
     ///

@@ -191,7 +191,7 @@ actions! {
     ManageOrgs: "orgs.manage", Leave::Instance(ADMIN_ORGS), "Create, list, suspend, activate and delete organizations; change plans and limits.";
     ManageKeys: "keys.manage", Leave::Instance("admin:keys"), "Rotate and revoke the instance's signing keys.";
     SeeAgents: "agents.see", Leave::Scope("agents:read"), "See agents.";
-    ChangeAgents: "agents.change", Leave::Scope("agents:write"), "Register, change, suspend, reactivate and decommission agents.";
+    ChangeAgents: "agents.change", Leave::Scope("agents:write"), "Register, change, suspend, reactivate and decommission agents; add, replace and end their keys.";
     SeeCredentials: "credentials.see", Leave::Scope("credentials:read"), "See credentials, without their secrets.";
     ChangeCredentials: "credentials.change", Leave::Scope("credentials:write"), "Issue, rotate and revoke credentials.";
     IntrospectTokens: "tokens.introspect", Leave::Scope("tokens:introspect"), "Learn whether tokens of the organization's agents are active, and what they say.";

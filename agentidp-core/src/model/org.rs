@@ -234,7 +234,8 @@ pub struct OrgFootprint {
     pub agents: i64,
     /// Their credentials that are neither revoked nor expired.
     pub credentials: i64,
-    /// Tokens issued to them in this calendar month (UTC).
+    /// Tokens issued to them in this calendar month (UTC); on PostgreSQL, what other processes have set
+    /// aside counts as issued.
     pub tokens_this_month: i64,
 }
 

@@ -13,7 +13,7 @@ use super::error::Fault;
 use super::journal::{Event, journal, reason, refuse};
 
 /// The type of the event.
-const DENIED: &str = "access.denied";
+pub(super) const DENIED: &str = "access.denied";
 
 /// A caller with an organization at hand.
 #[derive(Clone, Copy)]

@@ -154,7 +154,9 @@ pub(crate) fn revoke(acting: &Acting<'_>, id: &AgentId, kid: &str) -> Result<(),
         let now = acting.context.now();
         let refusal = match members::holds_role(acting, tx, id)? {
             Err(denied) => Some(AgentError::from(denied)),
-            Ok(()) if !agent_keys::revoke(tx, id, kid, now)? => Some(AgentError::KeyNotFound),
+            Ok(()) if !(is_thumbprint(kid) && agent_keys::revoke(tx, id, kid, now)?) => {
+                Some(AgentError::KeyNotFound)
+            }
             Ok(()) => None,
         };
         if let Some(refusal) = refusal {
@@ -167,6 +169,11 @@ pub(crate) fn revoke(acting: &Acting<'_>, id: &AgentId, kid: &str) -> Result<(),
         Ok::<_, AgentError>(None)
     })?;
     refusal.map_or(Ok(()), Err)
+}
+
+/// Whether that can be the name of a key (RFC 7638).
+fn is_thumbprint(kid: &str) -> bool {
+    kid.len() == 43 && kid.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 /// Why the agent may not have one more key, of which `retiring` of those it has make room.

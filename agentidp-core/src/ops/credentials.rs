@@ -58,9 +58,8 @@ pub(crate) fn add_public_key(
     ask(acting, agent)?;
     store(acting, &credential, |tx| {
         let known = credentials::live_key_ids(tx, agent, now)?;
-        // A key that proves the agent in two ways would outlive its end in one of them.
-        let registered = agent_keys::proving(tx, agent, now)?;
-        if known.contains(&kid) || registered.iter().any(|key| key.kid == kid) {
+        // A key that the agent was registered with proves it in that way, until it ends for good.
+        if known.contains(&kid) || agent_keys::is_known(tx, agent, &kid)? {
             return Ok(Some(CredentialError::KeyKnown(kid.clone())));
         }
         if known.len() >= limits::LIVE_PUBLIC_KEYS_MAX {

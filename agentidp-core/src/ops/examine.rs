@@ -8,7 +8,7 @@ use crate::audit::ChainReport;
 use crate::base::{Clock, InstanceId, OrgId, Rng, Timestamp, limits};
 use crate::crypto::{Alg, CryptoProvider, KekSalt, KekSource};
 use crate::error::ErrorCode;
-use crate::model::{HealthCheck, Issuer, KeyPolicy};
+use crate::model::{HealthCheck, Issuer, KeyPolicy, Slug};
 use crate::policy::Rules;
 use crate::store::installation::InstanceRow;
 use crate::store::instance::{self, PublicIdKind};
@@ -187,6 +187,7 @@ pub(crate) fn trail(
     let issuer = Issuer::parse(&row.issuer)?;
     let organization = match OrgId::parse(slug_or_id) {
         Ok(id) => Some(id),
+        Err(_) if !Slug::is_label(slug_or_id) => None,
         Err(_) => store.read::<_, StoreError>(&Scope::Instance, |tx| {
             instance::organization_of(tx, PublicIdKind::Slug, slug_or_id)
         })?,

@@ -27,28 +27,36 @@ pub(super) struct RefusalLimit(Mutex<Failures>);
 #[derive(Default)]
 struct Failures {
     minute: Minute,
+    /// What this minute passed over, which one of its failures may yet tell.
     passed_over: HashMap<OrgId, u32>,
+    /// What earlier ones did.
+    left: HashMap<OrgId, u32>,
 }
 
 impl RefusalLimit {
     /// One more, which belongs into the log of `organization`.
     pub(super) fn note(&self, organization: &OrgId, now: Timestamp) -> Telling {
         let mut failures = self.lock();
+        failures.turn(now);
         if failures.minute.tells(now, TOLD_PER_MINUTE) {
-            let passed_over = failures.passed_over.remove(organization).unwrap_or(0);
-            return Telling::Tell { passed_over };
+            let now = failures.passed_over.remove(organization).unwrap_or(0);
+            let before = failures.left.remove(organization).unwrap_or(0);
+            return Telling::Tell { passed_over: now.saturating_add(before) };
         }
-        failures.pass_over(organization);
+        failures.pass_over(organization, 1);
         Telling::PassOver
     }
 
-    /// What was passed over in a minute that has ended, and no failure since has told of.
+    /// What was passed over in minutes that have ended, and no failure since has told of.
     pub(super) fn take_passed_over(&self, now: Timestamp) -> Vec<(OrgId, u32)> {
         let mut failures = self.lock();
-        if failures.minute.contains(now) {
-            return Vec::new();
-        }
-        failures.passed_over.drain().collect()
+        failures.turn(now);
+        failures.left.drain().collect()
+    }
+
+    /// So many could not be told.
+    pub(super) fn put_back(&self, organization: &OrgId, count: u32) {
+        self.lock().pass_over(organization, count);
     }
 
     fn lock(&self) -> MutexGuard<'_, Failures> {
@@ -57,14 +65,25 @@ impl RefusalLimit {
 }
 
 impl Failures {
-    fn pass_over(&mut self, organization: &OrgId) {
+    /// Sets aside what a minute passed over that has ended.
+    fn turn(&mut self, now: Timestamp) {
+        if self.minute.contains(now) {
+            return;
+        }
+        for (organization, count) in self.passed_over.drain() {
+            let left = self.left.entry(organization).or_default();
+            *left = left.saturating_add(count);
+        }
+    }
+
+    fn pass_over(&mut self, organization: &OrgId, more: u32) {
         let is_full = self.passed_over.len() >= limits::CLIENT_CACHE_MAX;
         // Where there is no room for one more, the instance is told that there were some.
         let system = OrgId::system();
         let knows = !is_full || self.passed_over.contains_key(organization);
         let log = if knows { organization } else { &system };
         let count = self.passed_over.entry(log.clone()).or_default();
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(more);
     }
 }
 
@@ -138,8 +157,11 @@ mod tests {
         assert_eq!(limit.take_passed_over(at(159)), [], "the minute may yet tell");
         assert_eq!(limit.note(&org(1), at(160)), Telling::Tell { passed_over: 5 });
         assert_eq!(limit.note(&org(3), at(160)), Telling::Tell { passed_over: 0 });
-        assert_eq!(limit.take_passed_over(at(220)), [(org(2), 1)]);
+        // Told also while the next minute is full of failures.
+        assert_eq!(limit.take_passed_over(at(160)), [(org(2), 1)]);
         assert_eq!(limit.take_passed_over(at(220)), []);
+        limit.put_back(&org(2), 1);
+        assert_eq!(limit.take_passed_over(at(220)), [(org(2), 1)]);
         // A clock set back starts a minute of its own.
         assert_eq!(limit.note(&org(1), at(10)), Telling::Tell { passed_over: 0 });
     }
@@ -148,10 +170,10 @@ mod tests {
     fn where_there_is_no_room_the_instance_learns_of_it() {
         let mut failures = Failures::default();
         for number in 0..limits::CLIENT_CACHE_MAX {
-            failures.pass_over(&org(number));
+            failures.pass_over(&org(number), 1);
         }
-        failures.pass_over(&org(limits::CLIENT_CACHE_MAX));
-        failures.pass_over(&org(7));
+        failures.pass_over(&org(limits::CLIENT_CACHE_MAX), 1);
+        failures.pass_over(&org(7), 1);
         let count = |organization: &OrgId| failures.passed_over.get(organization).copied();
         assert_eq!((count(&OrgId::system()), count(&org(7))), (Some(1), Some(2)));
         assert_eq!(count(&org(limits::CLIENT_CACHE_MAX)), None);

@@ -4,6 +4,7 @@ use crate::base::{OrgId, Timestamp};
 use crate::model::{Client, Refusal, TokenRequest, TokenResponse, decide};
 use crate::store::{Scope, StoreError, Tx};
 
+use super::acting::DENIED;
 use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
 use super::journal::{Event, journal};
@@ -229,9 +230,13 @@ impl Submitted {
 pub(super) fn tell_passed_over(context: &Context, now: Timestamp) -> Result<(), Fault> {
     let mut told = Ok(());
     for (organization, count) in context.refusals.take_passed_over(now) {
-        let event = Event::refused(ISSUED, "passed_over").with("passedOver", count);
+        let event = Event::refused(DENIED, "passed_over").with("passedOver", count);
+        let result = super::journal::refuse(context, &organization, &event);
+        if result.is_err() {
+            context.refusals.put_back(&organization, count);
+        }
         // One organization's failure keeps no other from being told.
-        told = told.and(super::journal::refuse(context, &organization, &event));
+        told = told.and(result);
     }
     told
 }

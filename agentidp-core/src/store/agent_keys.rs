@@ -49,6 +49,15 @@ pub(crate) fn published(
     tx.tenant_rows(PUBLISHED, &params, read)
 }
 
+const KNOWN: &str = "SELECT organization_id FROM agent_keys
+    WHERE organization_id = ?1 AND agent_id = ?2 AND kid = ?3";
+
+/// Whether the agent has or had the key.
+pub(crate) fn is_known(tx: &mut dyn Tx, agent: &AgentId, kid: &str) -> Result<bool, StoreError> {
+    let params = [Value::Text(agent.as_str()), Value::Text(kid)];
+    Ok(tx.tenant_row(KNOWN, &params, |_| Ok(()))?.is_some())
+}
+
 const PROVING: &str = "SELECT organization_id, agent_id, kid, custody, state, public_jwk,
         created_at, expires_at
     FROM agent_keys

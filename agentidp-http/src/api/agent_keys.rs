@@ -107,7 +107,7 @@ async fn list(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     operation_id = "revokeAgentKey",
     tag = "agents",
     params(Id, Kid),
-    responses((status = 204, description = "It is nobody's key any more.")),
+    responses((status = 204, description = "It is the agent's no more.")),
     security(("oauth2" = ["agents:write"]), ("bearer" = []))
 )]
 async fn revoke(State(app): State<App>, call: Call) -> Result<Reply, Problem> {

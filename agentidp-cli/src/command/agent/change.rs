@@ -1,4 +1,4 @@
-//! `agentidp agent update`, `suspend`, `decommission` and `rotate-keys`.
+//! Changes of agents: `update`, `suspend`, `decommission`.
 
 use agentidp_core::{Agent, AgentChanges, AgentError, AgentStatus, Alg, Idp};
 use clap::Args;

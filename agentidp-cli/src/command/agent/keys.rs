@@ -95,12 +95,13 @@ impl RotateKeys {
 
 /// A key to end.
 #[derive(Debug, Args)]
+#[command(after_help = "A name that begins with `-` goes last, after `--`.")]
 pub(crate) struct RevokeKey {
     /// The agent's id.
     #[arg(value_name = "AGENT")]
     agent: String,
     /// The key's name, as `agent list-keys` shows it.
-    #[arg(value_name = "KID")]
+    #[arg(value_name = "KID", allow_hyphen_values = true)]
     kid: String,
     #[command(flatten)]
     org: OrgFlag,
