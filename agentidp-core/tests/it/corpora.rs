@@ -1,22 +1,17 @@
 //! Replays the seeds of the fuzz targets, and every seed with a byte changed or cut off, through the
 //! same functions: a parser of foreign bytes does not panic.
 
-use std::io::BufReader;
 use std::path::PathBuf;
 
-use agentidp_core::audit::{
-    ChainFinding, ChainVerifier, Entry, FindingKind, Frontier, LogHead, StoredEntry, chain_hash,
-    genesis_hash, leaf_hash,
-};
-use agentidp_core::base::limits::{IMPORT_LINE_BYTES_MAX, TOKEN_BYTES_MAX};
-use agentidp_core::canon::{from_stored, parse_strict, to_canonical};
+use agentidp_core::base::limits::TOKEN_BYTES_MAX;
+use agentidp_core::canon::parse_strict;
 use agentidp_core::crypto::{CryptoProvider, DataKey, Place, base64url, data_key_id, open};
 use agentidp_core::import::ImportLine;
 use agentidp_core::jose::{Jwk, Jwks};
 use agentidp_core::model::{ClientSecret, ScopeSet, Slug};
-use agentidp_core::oidc::{ClientAssertion, bound_key, bound_to};
-use agentidp_core::parsers::{dpop_claims, import_lines};
-use agentidp_core::verify::{AccessTokenClaims, IdTokenClaims, ProvenRequest, verify_dpop_proof};
+use agentidp_core::oidc::ClientAssertion;
+use agentidp_core::parsers::dpop_claims;
+use agentidp_core::verify::{AccessTokenClaims, IdTokenClaims, verify_dpop_proof};
 use agentidp_core::{
     ActorChain, AgentId, CredentialId, DataKeyId, Jti, NewAgent, OrgId, SecretBytes, SecretString,
     Timestamp, parsers,
@@ -25,17 +20,20 @@ use agentidp_testkit::{replay, seeds};
 
 use crate::common::Issuer;
 
+/// What the fuzz targets check, in the files that they have it from.
+#[path = "../../../fuzz/bodies/agent_rules.rs"]
+mod agent_rules;
+#[path = "../../../fuzz/bodies/claims.rs"]
+mod claims;
+#[path = "../../../fuzz/bodies/import_line.rs"]
+mod import_line;
+#[path = "../../../fuzz/bodies/trail.rs"]
+mod trail;
+
+use claims::{NOW, REQUEST};
+
 /// Targets of other crates, which replay them themselves.
 const ELSEWHERE: [&str; 5] = ["access_token", "api_body", "basic", "form", "http_headers"];
-
-const NOW: Timestamp = Timestamp::from_seconds(1_795_316_400);
-const REQUEST: ProvenRequest<'static> = ProvenRequest {
-    method: "POST",
-    url: "https://idp.example.com/oauth2/token",
-    access_token: Some("token"),
-};
-/// The log that the seeds of `trail` are of.
-const LOG: &str = "idp.example.com/audit/01900000-0000-7000-8000-000000000001";
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
@@ -101,27 +99,7 @@ fn claims() {
         chains += usize::from(chain.is_some_and(|chain| chain.actors().len() > 1));
     }
     assert_eq!((access, id, dpop, chains), (3, 2, 2, 1), "of the seeds these are right");
-    replay("claims", |bytes| {
-        if let Ok(claims) = AccessTokenClaims::from_payload(bytes) {
-            assert_eq!(AccessTokenClaims::from_payload(&claims.to_payload()), Ok(claims));
-        }
-        if let Ok(claims) = IdTokenClaims::from_payload(bytes) {
-            assert_eq!(IdTokenClaims::from_payload(&claims.to_payload()), Ok(claims));
-        }
-        if let Ok(proven) = dpop_claims(bytes, REQUEST, NOW) {
-            assert!(proven.single_use.until > NOW);
-        }
-        if let Ok(value) = parse_strict(bytes, TOKEN_BYTES_MAX) {
-            for act in [Some(&value), value.get("act")] {
-                if let Some(chain) = ActorChain::from_claim(act) {
-                    assert_eq!(ActorChain::from_claim(chain.to_claim().as_ref()), Some(chain));
-                }
-            }
-            if let Ok(Some(jkt)) = bound_key(Some(&value)) {
-                assert_eq!(bound_to(jkt), value);
-            }
-        }
-    });
+    replay("claims", claims::check);
 }
 
 /// Assertions, and proofs that bring their own key. A changed byte breaks every one.
@@ -187,21 +165,7 @@ fn import_line() {
         read += usize::from(ImportLine::parse(&seed).is_ok());
     }
     assert_eq!(read, 5, "of the seeds these are right");
-    replay("import_line", |bytes| {
-        // The buffer is small, so that lines lie across its end.
-        let lines = import_lines(&mut BufReader::with_capacity(7, bytes));
-        let split = bytes.split_inclusive(|byte| *byte == b'\n').map(|line| {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let text = line.strip_suffix(b"\r").unwrap_or(line);
-            (line.len() <= IMPORT_LINE_BYTES_MAX).then(|| text.to_vec())
-        });
-        assert_eq!(lines, Vec::from_iter(split));
-        for line in lines.iter().flatten() {
-            if let Err(refused) = ImportLine::parse(line) {
-                assert!(refused.to_string().len() < 400);
-            }
-        }
-    });
+    replay("import_line", import_line::check);
 }
 
 fn strict_json() {
@@ -259,114 +223,14 @@ fn agent_rules() {
         urls += fits(bot.url(&text));
     }
     assert_eq!((words, urls), (5, 3), "of the seeds these are right");
-    replay("agent_rules", |bytes| {
-        let Ok(text) = std::str::from_utf8(bytes) else { return };
-        let bot = || NewAgent::new("bot");
-        let kept = [
-            parsers::agent(NewAgent::new(text)).map(|agent| vec![agent.name]),
-            parsers::agent(bot().description(text)).map(|agent| Vec::from_iter(agent.description)),
-            parsers::agent(bot().owner(text)).map(|agent| Vec::from_iter(agent.owner)),
-            parsers::agent(bot().url(text)).map(|agent| Vec::from_iter(agent.url)),
-            parsers::agent(bot().audience(text)).map(|agent| agent.audiences),
-            parsers::agent(bot().capability(text)).map(|agent| agent.capabilities),
-            parsers::agent(bot().scope(text)).map(|agent| vec![agent.scopes.to_string()]),
-        ];
-        for kept in kept.into_iter().flatten() {
-            assert_eq!(kept, [text]);
-            assert!(!text.is_empty() && !text.chars().any(char::is_control));
-        }
-        // Lists, of which each line is an item: what is kept of one is kept again.
-        if let Ok(agent) = parsers::agent(text.lines().fold(bot(), NewAgent::audience)) {
-            let again = agent.audiences.iter().fold(bot(), NewAgent::audience);
-            assert_eq!(parsers::agent(again).map(|again| again.audiences), Ok(agent.audiences));
-        }
-        if let Ok(agent) = parsers::agent(text.lines().fold(bot(), NewAgent::capability)) {
-            let again = agent.capabilities.iter().fold(bot(), NewAgent::capability);
-            assert_eq!(
-                parsers::agent(again).map(|again| again.capabilities),
-                Ok(agent.capabilities)
-            );
-        }
-        if let Ok(agent) = parsers::agent(text.lines().fold(bot(), NewAgent::scope)) {
-            let again = agent.scopes.iter().fold(bot(), NewAgent::scope);
-            assert_eq!(parsers::agent(again).map(|again| again.scopes), Ok(agent.scopes));
-        }
-    });
+    replay("agent_rules", agent_rules::check);
 }
 
 fn trail() {
     let seeds = seeds("trail");
     let texts = seeds.iter().filter_map(|seed| std::str::from_utf8(seed).ok());
-    let logs = texts.filter(|text| log(text)).count();
-    let edges = seeds.iter().filter(|seed| edge(seed)).count();
+    let logs = texts.filter(|text| trail::log(text)).count();
+    let edges = seeds.iter().filter(|seed| trail::edge(seed)).count();
     assert_eq!((logs, edges), (3, 2), "of the seeds these are right");
-    replay("trail", |bytes| {
-        edge(bytes);
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            log(text);
-        }
-    });
-}
-
-/// The right edge of a tree, behind its size. Tells whether it is one.
-fn edge(bytes: &[u8]) -> bool {
-    let Some((size, edge)) = bytes.split_first_chunk::<8>() else { return false };
-    // A size is stored in 63 bits.
-    let read = Frontier::from_bytes(u64::from_be_bytes(*size) >> 1, edge);
-    let Ok(mut frontier) = read else { return false };
-    assert_eq!(frontier.to_bytes(), edge);
-    frontier.append(&leaf_hash(bytes));
-    assert_eq!(Frontier::from_bytes(frontier.size(), &frontier.to_bytes()), Ok(frontier));
-    true
-}
-
-/// Rows of a log, one a line: the entry, and behind tabs its event, number, predecessor and hash, where
-/// they are others than those of a sound log. Tells whether the log is valid.
-fn log(text: &str) -> bool {
-    let (mut rows, mut sound) = (Vec::new(), true);
-    let (mut previous, mut frontier) = (genesis_hash(LOG), Frontier::default());
-    for (seq, line) in (0_u64..).zip(text.split('\n')) {
-        let mut fields = line.split('\t');
-        let entry = fields.next().unwrap_or_default();
-        let mut given = || fields.next().filter(|field| !field.is_empty());
-        let leaf = leaf_hash(entry.as_bytes());
-        let hash = chain_hash(&previous, &leaf);
-        let event = given().map_or_else(|| event_of(entry), str::to_owned);
-        let number = given().and_then(|field| field.parse().ok()).unwrap_or(seq);
-        let link = given().map_or(previous.to_vec(), |field| field.as_bytes().to_vec());
-        let stored = given().map_or(hash.to_vec(), |field| field.as_bytes().to_vec());
-        sound &= number == seq && link == previous && stored == hash;
-        rows.push((number, event, entry, link, stored));
-        frontier.append(&leaf);
-        previous = hash;
-    }
-    let head = LogHead { hash: previous.to_vec(), frontier };
-    let mut verifier = ChainVerifier::new(LOG, Some(head));
-    for (number, event, entry, link, stored) in &rows {
-        verifier.push(*number, event, entry, link, stored);
-    }
-    let report = verifier.finish();
-    assert_eq!(report.size, rows.len() as u64);
-    assert_eq!(report.valid, report.findings.is_empty());
-    assert!(sound || !report.valid);
-    // Rows that link to one another may yet be of another log. Only the first findings are told.
-    if report.findings.len() as u64 == report.findings_count {
-        let foreign = |finding: &ChainFinding| finding.kind == FindingKind::Foreign;
-        assert_eq!(report.findings.iter().all(foreign), sound);
-    }
-    report.valid
-}
-
-/// The event of a stored entry. What is read of the entry is written and read again as the same.
-fn event_of(entry: &str) -> String {
-    let Ok(read) = from_stored::<StoredEntry>(entry) else { return String::new() };
-    let written = Entry::new(LOG, &read.event_id, read.time, &read.event_type, read.outcome)
-        .actor(read.actor.as_ref().map(AgentId::as_str))
-        .target(read.target.as_deref());
-    if let Ok(text) = written.to_bytes() {
-        assert_eq!(to_canonical(&written).as_deref(), Ok(text.as_bytes()));
-        let without_data = StoredEntry { data: Default::default(), ..read.clone() };
-        assert_eq!(from_stored::<StoredEntry>(&text), Ok(without_data));
-    }
-    read.event_id.to_string()
+    replay("trail", trail::check);
 }
