@@ -1,6 +1,7 @@
 //! Whether an instance with many tenants is as fast as one with few:
 //! `cargo run --release -p agentidp-bench -- scale`. `AGENTIDP_BENCH_ORGS` and
-//! `AGENTIDP_BENCH_AGENTS` set how many, `AGENTIDP_BENCH_TOKENS` how many tokens the memory row takes.
+//! `AGENTIDP_BENCH_AGENTS` set how many, `AGENTIDP_BENCH_TOKENS` how many tokens the memory row takes
+//! (a tenth of them on PostgreSQL, where `AGENTIDP_BENCH_POSTGRES_URL` says where one is).
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -52,11 +53,8 @@ struct Crowd {
 
 impl Crowd {
     /// `organizations` with `agents` in all, of which `clients`, spread over them evenly, have a secret.
-    fn fill(home: &Path, organizations: usize, agents: usize, clients: usize) -> Crowd {
-        let config = Config::sqlite(home.join(format!("crowd-{organizations}.db")))
-            .kek(KekSource::file(home.join("kek.key")))
-            .issuer("https://idp.example.com")
-            .token_alg(Alg::EdDsa);
+    fn fill(config: Config, organizations: usize, agents: usize, clients: usize) -> Crowd {
+        let config = config.issuer("https://idp.example.com").token_alg(Alg::EdDsa);
         let idp = Idp::open(config).expect("an instance");
         let (each, with_secret) = (agents / organizations, clients / organizations);
         let filled = Mutex::new((Vec::new(), Vec::new()));
@@ -131,14 +129,29 @@ fn tenant(
     (org.id, own)
 }
 
-/// Measures a small and a large instance in one run, and prints their ratios.
+/// Measures a small and a large instance in one run, and prints their ratios; on each engine there is.
 pub(crate) fn run(home: &Path, seconds: f64) {
     let size = Size::of_environment();
+    let kek = |name: &str| KekSource::file(home.join(format!("{name}.key")));
+    let file = |name: &str| Config::sqlite(home.join(format!("{name}.db"))).kek(kek(name));
+    beside("SQLite FULL", &size, [file("small"), file("large")], seconds);
+    #[cfg(feature = "postgres")]
+    if let Ok(url) = std::env::var("AGENTIDP_BENCH_POSTGRES_URL") {
+        let database = |name: &str| {
+            Config::postgres(crate::postgres::fresh_database(&url)).kek(kek(&format!("pg-{name}")))
+        };
+        let size = Size { tokens: size.tokens / 10, ..size };
+        beside("PostgreSQL", &size, [database("small"), database("large")], seconds);
+    }
+}
+
+/// A small and a large instance by turns: first the tokens, then what an administrator does.
+fn beside(engine: &str, size: &Size, [small, large]: [Config; 2], seconds: f64) {
     // As many clients in both: what differs is how much lies around them.
     let clients = agentidp_core::base::limits::CLIENT_CACHE_MAX.min(size.agents);
     let begun = Instant::now();
-    let small = Crowd::fill(home, 10, clients.min(10_000), clients.min(10_000));
-    let large = Crowd::fill(home, size.organizations, size.agents, clients);
+    let small = Crowd::fill(small, 10, clients.min(10_000), clients.min(10_000));
+    let large = Crowd::fill(large, size.organizations, size.agents, clients);
     println!(
         "## {} organizations and {} agents beside 10 and {}; {} of them ask; the cache holds {}; filled in {:.0} s\n",
         size.organizations,
@@ -148,26 +161,31 @@ pub(crate) fn run(home: &Path, seconds: f64) {
         agentidp_core::base::limits::CLIENT_CACHE_MAX,
         begun.elapsed().as_secs_f64(),
     );
-    println!("| SQLite FULL, EdDSA | small | large | ratio |\n|---|---|---|---|");
+    println!("| {engine}, EdDSA | small | large | ratio |\n|---|---|---|---|");
     small.warm();
     large.warm();
     let issuing = |crowd: &Crowd, seconds: f64| crowd.issue(seconds);
     let tokens = compare("tokens/s, 64 callers", &small, &large, 3.0 * seconds, issuing);
     println!("| processor us a token, there | | {:.1} | |", tokens.ours.cpu_us);
+    creation(&small, &large, seconds);
+    pages(&small, &large, seconds);
+    memory(&large, size.tokens);
+}
+
+/// What is made by one caller.
+fn creation(small: &Crowd, large: &Crowd, seconds: f64) {
     let registering = |crowd: &Crowd, seconds: f64| {
         let org = crowd.idp.org(crowd.organizations.last().expect("an organization"));
         let register = || org.register_agent(NewAgent::new("one more")).map_or(0, |_| 1);
         Sample::of_rate(per_second(seconds, register))
     };
-    compare("agents registered/s, 1 caller", &small, &large, seconds, registering);
-    pages(&small, &large, seconds);
+    compare("agents registered/s, 1 caller", small, large, seconds, registering);
     let made = AtomicUsize::new(0);
     let creating = |crowd: &Crowd, seconds: f64| {
         let new = || NewOrg::new(format!("more-{}", made.fetch_add(1, Ordering::Relaxed)));
         Sample::of_rate(per_second(seconds, || crowd.idp.create_org(new()).map_or(0, |_| 1)))
     };
-    compare("organizations created/s, 1 caller", &small, &large, seconds, creating);
-    memory(&large, size.tokens);
+    compare("organizations created/s, 1 caller", small, large, seconds, creating);
 }
 
 /// Pages of lists, from where they begin and from further on.
