@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 
 use crate::base::{AgentId, Timestamp, limits};
 use crate::canon::{CanonError, parse_strict_object};
-use crate::crypto::{PublicKey, hexadecimal, sha256};
+use crate::crypto::{Alg, PublicKey, hexadecimal, sha256};
 use crate::error::ErrorCode;
 use crate::jose::{Jwk, JwkError};
-use crate::model::{Invalid, NewAgent};
+use crate::model::{AgentStatus, Invalid, NewAgent};
 
 /// An agent to be imported, as one line tells of it.
 ///
@@ -27,7 +27,10 @@ use crate::model::{Invalid, NewAgent};
 pub struct ImportLine {
     pub(crate) agent: NewAgent,
     pub(crate) id: Option<AgentId>,
+    pub(crate) status: AgentStatus,
     pub(crate) created_at: Option<Timestamp>,
+    /// The keys that the agent holds and is registered with, each once.
+    pub(crate) held_keys: Vec<PublicKey>,
     pub(crate) credentials: Vec<ImportedCredential>,
 }
 
@@ -83,7 +86,7 @@ impl LineRefused {
 }
 
 /// The members of a line.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 14] = [
     "name",
     "description",
     "owner",
@@ -91,8 +94,12 @@ const MEMBERS: [&str; 10] = [
     "audiences",
     "capabilities",
     "url",
+    "tokenLifeSecondsMax",
+    "tokenAlg",
     "agentId",
+    "status",
     "createdAt",
+    "publicKeys",
     "credentials",
 ];
 
@@ -104,27 +111,57 @@ impl ImportLine {
     pub fn parse(line: &[u8]) -> Result<ImportLine, LineRefused> {
         let members = parse_strict_object(line, limits::IMPORT_LINE_BYTES_MAX)?;
         known("line", &members, &MEMBERS)?;
-        let name = text("name", &members)?.ok_or_else(|| Invalid::new("name", "missing"))?;
-        let mut agent = NewAgent::new(name);
-        if let Some(description) = text("description", &members)? {
-            agent = agent.description(description);
-        }
-        if let Some(owner) = text("owner", &members)? {
-            agent = agent.owner(owner);
-        }
-        if let Some(url) = text("url", &members)? {
-            agent = agent.url(url);
-        }
-        agent = texts("scopes", &members)?.into_iter().fold(agent, NewAgent::scope);
-        agent = texts("audiences", &members)?.into_iter().fold(agent, NewAgent::audience);
-        agent = texts("capabilities", &members)?.into_iter().fold(agent, NewAgent::capability);
-        Ok(ImportLine {
-            agent,
+        let line = ImportLine {
+            agent: particulars(&members)?,
             id: text("agentId", &members)?.map(agent_id).transpose()?,
+            status: text("status", &members)?.map_or(Ok(AgentStatus::Active), status)?,
             created_at: time("createdAt", &members)?,
+            held_keys: held_keys(&members)?,
             credentials: credentials(&members)?,
-        })
+        };
+        check_one_way(&line)?;
+        Ok(line)
     }
+}
+
+/// What a registration would say of the agent.
+fn particulars(members: &Map<String, Value>) -> Result<NewAgent, Invalid> {
+    let name = text("name", members)?.ok_or_else(|| Invalid::new("name", "missing"))?;
+    let mut agent = NewAgent::new(name);
+    if let Some(description) = text("description", members)? {
+        agent = agent.description(description);
+    }
+    if let Some(owner) = text("owner", members)? {
+        agent = agent.owner(owner);
+    }
+    if let Some(url) = text("url", members)? {
+        agent = agent.url(url);
+    }
+    if let Some(seconds) = integer("tokenLifeSecondsMax", members)? {
+        agent = agent.token_life_seconds_max(seconds);
+    }
+    if let Some(name) = text("tokenAlg", members)? {
+        agent = agent.token_alg(token_alg(name)?);
+    }
+    agent = texts("scopes", members)?.into_iter().fold(agent, NewAgent::scope);
+    agent = texts("audiences", members)?.into_iter().fold(agent, NewAgent::audience);
+    Ok(texts("capabilities", members)?.into_iter().fold(agent, NewAgent::capability))
+}
+
+/// The algorithm of the name that we write, as the API takes it.
+fn token_alg(name: &str) -> Result<Alg, Invalid> {
+    let found = Alg::ALL.iter().copied().find(|alg| alg.as_str() == name);
+    found.ok_or_else(|| Invalid::new("tokenAlg", "ES256, EdDSA or RS256 is expected"))
+}
+
+/// A status that an agent may begin with: what is over elsewhere is not taken over.
+fn status(text: &str) -> Result<AgentStatus, Invalid> {
+    let reason = match AgentStatus::parse(text) {
+        Some(status @ (AgentStatus::Active | AgentStatus::Suspended)) => return Ok(status),
+        Some(AgentStatus::Decommissioned) => "an agent that is decommissioned is not imported",
+        None => "`active` or `suspended` is expected",
+    };
+    Err(Invalid::new("status", reason))
 }
 
 /// An id that an agent may have: the nil UUID stands for nobody.
@@ -134,6 +171,44 @@ fn agent_id(text: &str) -> Result<AgentId, Invalid> {
         .ok()
         .filter(|id| *id != AgentId::nil())
         .ok_or_else(|| Invalid::new("agentId", expected))
+}
+
+fn held_keys(members: &Map<String, Value>) -> Result<Vec<PublicKey>, Invalid> {
+    let invalid = |reason: &str| Invalid::new("publicKeys", reason);
+    let list = match members.get("publicKeys") {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(invalid("a list is expected")),
+    };
+    if list.len() > HELD_KEYS_MAX {
+        return Err(invalid("more than 9 keys"));
+    }
+    let mut keys = Vec::new();
+    for item in list {
+        let read = jwk(item).ok_or_else(|| invalid(KEY_EXPECTED))?;
+        let read = read.map_err(|error| invalid(&error.to_string()).coded(error.code()))?;
+        // As in a registration, what is there twice is kept once.
+        if !keys.contains(read.key()) {
+            keys.push(read.key().clone());
+        }
+    }
+    Ok(keys)
+}
+
+/// One place among an agent's keys is that of the key which is held for it here.
+const HELD_KEYS_MAX: usize = limits::AGENT_KEYS_MAX - 1;
+
+/// A key that proves the agent in two ways would outlive its end in one of them.
+fn check_one_way(line: &ImportLine) -> Result<(), Invalid> {
+    let is_held = |own: &ImportedCredential| match &own.proof {
+        ImportedProof::Digest(_) => false,
+        ImportedProof::PublicKey(key) => line.held_keys.contains(key),
+    };
+    if line.credentials.iter().any(is_held) {
+        let reason = "`credentials` has one of them, too: a key proves an agent in one way";
+        return Err(Invalid::new("publicKeys", reason));
+    }
+    Ok(())
 }
 
 fn credentials(members: &Map<String, Value>) -> Result<Vec<ImportedCredential>, LineRefused> {
@@ -207,12 +282,20 @@ fn digest(text: Option<&str>) -> Result<String, Invalid> {
 }
 
 fn public_key(value: Option<&Value>) -> Result<PublicKey, LineRefused> {
+    let read = value.and_then(jwk).ok_or_else(|| Invalid::new("publicKey", KEY_EXPECTED))?;
+    Ok(read?.key().clone())
+}
+
+/// A key, as a JWK or as PEM. `None` where it is neither an object nor text.
+fn jwk(value: &Value) -> Option<Result<Jwk, JwkError>> {
     match value {
-        Some(Value::Object(members)) => Ok(Jwk::from_members(members)?.key().clone()),
-        Some(Value::String(pem)) => Ok(Jwk::from_text(pem)?.key().clone()),
-        _ => Err(Invalid::new("publicKey", "a JWK or the text of a PEM file is expected").into()),
+        Value::Object(members) => Some(Jwk::from_members(members)),
+        Value::String(pem) => Some(Jwk::from_text(pem)),
+        _ => None,
     }
 }
+
+const KEY_EXPECTED: &str = "a JWK or the text of a PEM file is expected";
 
 /// Refuses members that the format does not know: what they mean would be lost.
 fn known(field: &'static str, members: &Map<String, Value>, names: &[&str]) -> Result<(), Invalid> {
@@ -234,6 +317,11 @@ fn text<'a>(
     }
 }
 
+fn integer(field: &'static str, members: &Map<String, Value>) -> Result<Option<i64>, Invalid> {
+    let Some(value) = members.get(field) else { return Ok(None) };
+    value.as_i64().map(Some).ok_or_else(|| Invalid::new(field, "an integer is expected"))
+}
+
 fn texts(field: &'static str, members: &Map<String, Value>) -> Result<Vec<String>, Invalid> {
     let invalid = || Invalid::new(field, "a list of texts is expected");
     let list = match members.get(field) {
@@ -253,17 +341,28 @@ fn time(field: &'static str, members: &Map<String, Value>) -> Result<Option<Time
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::OrgId;
 
     const DIGEST: &str = "2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824";
     const KEY: &str =
         r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
+    /// The same key as PEM, written as JSON.
+    const PEM: &str = r#""-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n""#;
+    /// The key of RFC 7515 appendix A.3.1.
+    const OTHER_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+
     fn parse(line: &str) -> Result<ImportLine, LineRefused> {
         ImportLine::parse(line.as_bytes())
     }
 
+    fn with(member: &str, value: &str) -> Result<ImportLine, LineRefused> {
+        parse(&format!(r#"{{"name":"bot","{member}":{value}}}"#))
+    }
+
     fn with_credentials(list: &str) -> Result<ImportLine, LineRefused> {
-        parse(&format!(r#"{{"name":"bot","credentials":[{list}]}}"#))
+        with("credentials", &format!("[{list}]"))
     }
 
     #[test]
@@ -282,6 +381,90 @@ mod tests {
         assert!(matches!(&secret.proof, ImportedProof::Digest(digest) if *digest == lower));
         assert!(secret.expires_at.is_some() && key.expires_at.is_none());
         assert!(!format!("{secret:?}").contains(&lower));
+    }
+
+    #[test]
+    fn a_line_tells_how_the_agent_and_its_tokens_are_to_be() {
+        let line = parse(&format!(
+            r#"{{"name":"bot","status":"suspended","tokenLifeSecondsMax":600,"tokenAlg":"EdDSA",
+                "publicKeys":[{KEY},{OTHER_KEY},{PEM}]}}"#
+        ))
+        .unwrap();
+        assert_eq!(line.status, AgentStatus::Suspended);
+        let algs: Vec<_> = line.held_keys.iter().map(PublicKey::alg).collect();
+        assert_eq!(algs, [Alg::EdDsa, Alg::Es256], "each key once");
+        let built = |line: ImportLine| {
+            let id = AgentId::parse("01900000-0000-7000-8000-000000000001").unwrap();
+            let now = Timestamp::from_seconds(0);
+            line.agent.build(id, OrgId::system(), "did:web:x".to_owned(), now).unwrap()
+        };
+        let agent = built(line);
+        assert_eq!((agent.token_life_seconds_max, agent.token_alg), (Some(600), Some(Alg::EdDsa)));
+        let plain = parse(r#"{"name":"bot"}"#).unwrap();
+        assert_eq!((plain.status, plain.held_keys.len()), (AgentStatus::Active, 0));
+        let agent = built(plain);
+        assert_eq!((agent.token_life_seconds_max, agent.token_alg), (None, None));
+        assert_eq!(with("status", r#""active""#).unwrap().status, AgentStatus::Active);
+        for alg in Alg::ALL {
+            assert!(with("tokenAlg", &format!(r#""{alg}""#)).is_ok(), "{alg}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_member_and_repeats_nothing() {
+        for (member, value) in [
+            ("status", r#""decommissioned""#),
+            ("status", r#""hunter2""#),
+            ("status", r#""Active""#),
+            ("status", r#""""#),
+            ("status", "null"),
+            ("status", "true"),
+            ("tokenLifeSecondsMax", r#""hunter2""#),
+            ("tokenLifeSecondsMax", r#""600""#),
+            ("tokenLifeSecondsMax", "600.0"),
+            ("tokenLifeSecondsMax", "6e2"),
+            ("tokenLifeSecondsMax", "9223372036854775808"),
+            ("tokenLifeSecondsMax", "null"),
+            ("tokenAlg", r#""hunter2""#),
+            ("tokenAlg", r#""none""#),
+            ("tokenAlg", r#""HS256""#),
+            ("tokenAlg", r#""es256""#),
+            ("tokenAlg", r#""Ed25519""#),
+            ("tokenAlg", "256"),
+            ("publicKeys", KEY),
+            ("publicKeys", PEM),
+            ("publicKeys", "null"),
+            ("publicKeys", "[null]"),
+            ("publicKeys", r#"["hunter2"]"#),
+            ("publicKeys", r#"[{"kty":"oct","k":"hunter2"}]"#),
+        ] {
+            let refused = with(member, value).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{member}: ")), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn keys_that_the_agent_holds_are_few_public_and_no_credentials() {
+        let held = |keys: &[&str]| with("publicKeys", &format!("[{}]", keys.join(",")));
+        assert!(held(&[]).unwrap().held_keys.is_empty());
+        assert_eq!(held(&[KEY; HELD_KEYS_MAX]).unwrap().held_keys.len(), 1);
+        let many = held(&[KEY; HELD_KEYS_MAX + 1]).unwrap_err();
+        assert_eq!(many.to_string(), "publicKeys: more than 9 keys");
+        let private = KEY.replace("\"crv\"", "\"d\":\"AAAA\",\"crv\"");
+        assert_eq!(held(&[OTHER_KEY, &private]).unwrap_err().code(), ErrorCode::InvalidKey);
+        let both = |held: &str, credential: &str| {
+            parse(&format!(
+                r#"{{"name":"bot","publicKeys":[{held}],
+                    "credentials":[{{"scheme":"public_key","publicKey":{credential}}}]}}"#
+            ))
+        };
+        assert!(both(OTHER_KEY, KEY).is_ok());
+        for (held, credential) in [(KEY, KEY), (KEY, PEM), (PEM, KEY)] {
+            let refused = both(held, credential).unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::InvalidInput);
+            assert!(refused.to_string().starts_with("publicKeys: "), "{refused}");
+        }
     }
 
     #[test]

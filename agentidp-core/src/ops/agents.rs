@@ -68,7 +68,7 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
 }
 
 /// An agent's own algorithm is one that the instance has published a key for.
-fn check_token_alg(signing: &SigningKeys, alg: Option<Alg>) -> Result<(), Invalid> {
+pub(super) fn check_token_alg(signing: &SigningKeys, alg: Option<Alg>) -> Result<(), Invalid> {
     let Some(alg) = alg else { return Ok(()) };
     if signing.jwks().keys().iter().any(|jwk| jwk.key().alg() == alg) {
         return Ok(());

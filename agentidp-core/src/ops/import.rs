@@ -9,13 +9,15 @@ use crate::did::agent_did;
 use crate::error::ErrorCode;
 use crate::import::{ImportLine, ImportedProof};
 use crate::jose::Jwk;
-use crate::model::{Action, Agent, Credential, CredentialKind, Denied, Invalid, OrgStatus};
+use crate::model::{
+    Action, Agent, AgentKey, Credential, CredentialKind, Custody, Denied, Invalid, OrgStatus,
+};
 use crate::store::instance::PublicIdKind;
-use crate::store::{Tx, agents, credentials, orgs};
+use crate::store::{Tx, agent_keys, agents, credentials, orgs};
 
 use super::acting::Acting;
 use super::agent_keys::CustodialKey;
-use super::agents::{no_place, personal};
+use super::agents::{check_token_alg, no_place, personal};
 use super::credentials::{KeptSecret, credential};
 use super::error::{AgentError, Fault, ImportError, ImportStop, LineError};
 use super::import_lines::{Line, Lines};
@@ -260,11 +262,13 @@ impl Import<'_> {
     }
 }
 
-/// An agent with its credentials, checked, and not stored yet.
+/// An agent with its keys and credentials, checked, and not stored yet.
 struct Draft {
     agent: Agent,
     id_given: bool,
     claimed_created_at: Option<Timestamp>,
+    /// The keys that the agent holds itself.
+    held_keys: Vec<AgentKey>,
     credentials: Vec<(Credential, ImportedProof)>,
 }
 
@@ -282,8 +286,12 @@ impl Draft {
         };
         let did = agent_did(&context.issuer, &id);
         let mut agent = line.agent.build(id, organization.clone(), did, now)?;
+        check_token_alg(&context.known_signing(), agent.token_alg)?;
+        agent.status = line.status;
         agent.imported_at = Some(now);
         agent.created_at = line.created_at.unwrap_or(now);
+        let held = |key| AgentKey::current(&agent.id, key, Custody::HeldByAgent, now);
+        let held_keys = line.held_keys.iter().map(held).collect();
         let mut credentials = Vec::new();
         for imported in line.credentials {
             if imported.expires_at.is_some_and(|expires_at| expires_at <= now) {
@@ -299,7 +307,8 @@ impl Draft {
             }
             credentials.push((new, imported.proof));
         }
-        Ok(Draft { agent, id_given, claimed_created_at: line.created_at, credentials })
+        let claimed_created_at = line.created_at;
+        Ok(Draft { agent, id_given, claimed_created_at, held_keys, credentials })
     }
 
     /// Stores the agent with all that is its own, in one transaction.
@@ -320,11 +329,16 @@ impl Draft {
             .with("did", agent.did.as_str())
             .with("kid", kid.as_str())
             .with("scope", scopes.as_str())
+            .with("status", agent.status.as_str())
             .with("assuredSince", agent.updated_at.to_string())
             .with("credentialIds", Datum::List(ids))
             .personal(&disclosures, personal(agent));
         if let Some(created_at) = self.claimed_created_at {
             event = event.with("claimedCreatedAt", created_at.to_string());
+        }
+        if !self.held_keys.is_empty() {
+            let kids = self.held_keys.iter().map(|key| key.kid.as_str().into()).collect();
+            event = event.with("heldKids", Datum::List(kids));
         }
         let refusal = acting.write("import agent", Action::ChangeAgents, |tx| {
             if let Some(refusal) = self.no_room(tx)? {
@@ -334,6 +348,9 @@ impl Draft {
             }
             agents::insert(tx, agent)?;
             key.insert(tx, &key.current(&agent.id, agent.updated_at))?;
+            for held in &self.held_keys {
+                agent_keys::insert(tx, held, None)?;
+            }
             for (credential, kept) in &kept {
                 kept.insert(tx, credential)?;
             }

@@ -164,7 +164,7 @@ fn import_line() {
     for seed in seeds("import_line") {
         read += usize::from(ImportLine::parse(&seed).is_ok());
     }
-    assert_eq!(read, 5, "of the seeds these are right");
+    assert_eq!(read, 6, "of the seeds these are right");
     replay("import_line", import_line::check);
 }
 

@@ -30,15 +30,16 @@ super::on_every_engine!(
     each_line_is_all_or_nothing,
 );
 
-const OLD_ID: &str = "0b8f7d0a-9c1e-4a57-b0f4-3d5c1a2b4e6f";
-const AGENTS: &str = "SELECT COUNT(*) FROM agents WHERE organization_id = ?1";
+pub(super) const OLD_ID: &str = "0b8f7d0a-9c1e-4a57-b0f4-3d5c1a2b4e6f";
+pub(super) const AGENTS: &str = "SELECT COUNT(*) FROM agents WHERE organization_id = ?1";
 const CREDENTIALS: &str = "SELECT COUNT(*) FROM credentials WHERE organization_id = ?1";
+const KEYS: &str = "SELECT COUNT(*) FROM agent_keys WHERE organization_id = ?1";
 
-fn import(org: &OrgHandle, lines: &[Value]) -> ImportReport {
+pub(super) fn import(org: &OrgHandle, lines: &[Value]) -> ImportReport {
     try_import(org, lines, false).unwrap()
 }
 
-fn try_import(
+pub(super) fn try_import(
     org: &OrgHandle,
     lines: &[Value],
     dry_run: bool,
@@ -47,7 +48,7 @@ fn try_import(
     org.import(&mut text.as_bytes(), ImportOptions::new().dry_run(dry_run))
 }
 
-fn digest(secret: &str) -> Value {
+pub(super) fn digest(secret: &str) -> Value {
     json!({"scheme": "sha256", "digest": hexadecimal(&sha256(&[secret.as_bytes()]))})
 }
 
@@ -95,6 +96,7 @@ fn an_imported_agent_is_as_the_line_says_and_assured_since_now(engine: Engine) {
     assert_eq!(entry.data["assuredSince"], json!(agent.imported_at));
     assert_eq!(entry.data["claimedCreatedAt"], "2020-02-29T12:00:00Z");
     assert_eq!(entry.data["credentialIds"].as_array().unwrap().len(), 3);
+    assert_eq!((&entry.data["status"], entry.data.get("heldKids")), (&json!("active"), None));
     let text = serde_json::to_string(&page).unwrap();
     assert!(!text.contains("Lovelace") && !text.contains("old-bot"), "{text}");
     test.finish();
@@ -379,7 +381,7 @@ fn the_documented_lines_are_imported(engine: Engine) {
     let page = std::fs::read_to_string(page).unwrap();
     let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
     let report = test.idp.org(&id).import(&mut example.as_bytes(), ImportOptions::new()).unwrap();
-    assert_eq!((report.imported, report.refused), (3, 0), "{report:?}");
+    assert_eq!((report.imported, report.refused), (4, 0), "{report:?}");
     // The digest is that of `test`.
     test.idp.token(&TokenRequest::client_credentials(OLD_ID, "test")).unwrap();
     test.finish();
@@ -393,7 +395,8 @@ fn each_line_is_all_or_nothing(engine: Engine) {
     let verb = |_| {
         round += 1;
         let id = format!("0b8f7d0a-9c1e-4a57-b0f4-{round:012}");
-        let line = json!({"name": "x", "agentId": id, "credentials": [digest("s"),
+        let line = json!({"name": "x", "agentId": id, "status": "suspended", "tokenAlg": "EdDSA",
+            "tokenLifeSecondsMax": 600, "publicKeys": [keys::jwk()], "credentials": [digest("s"),
             {"scheme": "public_key", "publicKey": keys::PEM}]});
         match try_import(&org, &[line], false) {
             Ok(report) => {
@@ -414,6 +417,7 @@ fn each_line_is_all_or_nothing(engine: Engine) {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.imported"), successes);
         assert_eq!(test.count(&acme.org.id, AGENTS), successes as i64 + 1);
         assert_eq!(test.count(&acme.org.id, CREDENTIALS), 2 * successes as i64 + 1);
+        assert_eq!(test.count(&acme.org.id, KEYS), 2 * successes as i64 + 1);
     });
     assert!(made > 10);
     test.finish();

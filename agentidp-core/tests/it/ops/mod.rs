@@ -18,6 +18,7 @@ mod finish;
 mod foreign;
 mod heads;
 mod import;
+mod imported_agents;
 mod introspection;
 mod key_faults;
 mod key_histories;
