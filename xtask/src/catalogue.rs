@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::constraints::{self, Rule};
 use crate::finding::Finding;
 use crate::sql_text::{Placed, Token, has_sequence, tokens};
 use crate::tree::Tree;
@@ -24,7 +25,11 @@ pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) -> BTreeSet<String
     compare_files(&postgres, &sqlite, findings);
     for (name, table) in &sqlite.tables {
         match postgres.tables.get(name) {
-            Some(other) => compare_tables(name, table, other, findings),
+            Some(other) => {
+                compare_tables(name, table, other, findings);
+                compare_rules(name, table, other, "SQLite", findings);
+                compare_rules(name, other, table, "PostgreSQL", findings);
+            }
             None => findings.push(table.failure(name, "exists on SQLite only")),
         }
         if !table.strict {
@@ -91,6 +96,22 @@ fn compare_tables(name: &str, sqlite: &Table, postgres: &Table, findings: &mut V
     }
 }
 
+/// What `one` of the engines keeps, the `other` does too: constraints, defaults and indexes, by their text.
+fn compare_rules(
+    name: &str,
+    one: &Table,
+    other: &Table,
+    engine: &str,
+    findings: &mut Vec<Finding>,
+) {
+    for rule in &one.rules {
+        if !other.rules.iter().any(|theirs| theirs.text == rule.text) {
+            let message = format!("table `{name}` has `{}` on {engine} only", rule.text);
+            findings.push(Finding::failure(&rule.path, rule.line, message));
+        }
+    }
+}
+
 fn check_row_security(
     name: &str,
     table: &Table,
@@ -120,6 +141,7 @@ struct Table {
     line: usize,
     columns: Vec<Column>,
     primary_key: Vec<String>,
+    rules: Vec<Rule>,
     strict: bool,
 }
 
@@ -144,6 +166,40 @@ impl Table {
     fn failure(&self, name: &str, message: &str) -> Finding {
         Finding::failure(&self.path, self.line, format!("table `{name}` {message}"))
     }
+
+    /// Takes in an item of the table's body, or what ALTER TABLE adds.
+    fn add(&mut self, path: &str, item: &[Placed]) {
+        let first = item.first().and_then(|(_, token)| token.word()).unwrap_or("");
+        let keyed = has_sequence(item, "PRIMARY KEY");
+        match first.to_ascii_uppercase().as_str() {
+            "PRIMARY" | "CONSTRAINT" if keyed => self.primary_key = names_in_parentheses(item),
+            "PRIMARY" | "CONSTRAINT" | "FOREIGN" | "UNIQUE" | "CHECK" | "EXCLUDE" => {
+                self.rules.extend(constraints::of_table(path, item));
+            }
+            _ => {
+                if keyed {
+                    self.primary_key = vec![first.to_owned()];
+                }
+                self.columns.extend(column(item));
+                self.rules.extend(constraints::of_column(path, item));
+            }
+        }
+    }
+
+    /// Takes out what ALTER TABLE drops: a constraint by its name, or a column and what is said of it.
+    fn remove(&mut self, what: &[Placed]) {
+        let mut words = what.iter().filter_map(|(_, token)| token.word());
+        let Some(first) = words.next() else { return };
+        if first.eq_ignore_ascii_case("CONSTRAINT") {
+            let is_filler =
+                |word: &&str| ["IF", "EXISTS"].iter().any(|w| word.eq_ignore_ascii_case(w));
+            let name = words.find(|word| !is_filler(word));
+            self.rules.retain(|rule| rule.name.is_none() || rule.name.as_deref() != name);
+        } else if self.columns.iter().any(|column| column.name == first) {
+            self.columns.retain(|column| column.name != first);
+            self.rules.retain(|rule| !rule.mentions(first));
+        }
+    }
 }
 
 impl Catalogue {
@@ -159,7 +215,8 @@ impl Catalogue {
         catalogue
     }
 
-    /// Follows CREATE, ALTER and DROP TABLE; functions are quoted and triggers hold none of these.
+    /// Follows CREATE, ALTER and DROP of tables and indexes; functions are quoted and triggers hold none
+    /// of these.
     fn apply(&mut self, path: &str, sql: &str) {
         let tokens = tokens(sql);
         for statement in tokens.split(|(_, token)| *token == Token::Mark(';')) {
@@ -176,13 +233,26 @@ impl Catalogue {
                 ["DROP", "TABLE", ..] => {
                     self.tables.remove(&name);
                 }
-                ["ALTER", "TABLE", ..] => self.alter(&name, statement),
+                ["ALTER", "TABLE", ..] => self.alter(path, &name, statement),
+                ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => {
+                    let Some((table, rule)) = constraints::of_index(path, statement) else {
+                        continue;
+                    };
+                    if let Some(table) = self.tables.get_mut(&table) {
+                        table.rules.push(rule);
+                    }
+                }
+                ["DROP", "INDEX", ..] => {
+                    for table in self.tables.values_mut() {
+                        table.rules.retain(|rule| rule.name.as_ref() != Some(&name));
+                    }
+                }
                 _ => {}
             }
         }
     }
 
-    fn alter(&mut self, name: &str, statement: &[Placed]) {
+    fn alter(&mut self, path: &str, name: &str, statement: &[Placed]) {
         for word in ["ENABLE", "FORCE"] {
             if has_sequence(statement, &format!("{word} ROW LEVEL SECURITY")) {
                 self.row_security.insert((name.to_owned(), word));
@@ -202,10 +272,9 @@ impl Catalogue {
         }
         let Some(table) = self.tables.get_mut(name) else { return };
         if let Some(at) = position("ADD") {
-            table.columns.extend(column(after(at, "COLUMN")));
+            table.add(path, after(at, "COLUMN"));
         } else if let Some(at) = position("DROP") {
-            let dropped = after(at, "COLUMN").first().and_then(|(_, token)| token.word());
-            table.columns.retain(|column| Some(column.name.as_str()) != dropped);
+            table.remove(after(at, "COLUMN"));
         }
     }
 }
@@ -218,18 +287,7 @@ fn create(path: &str, statement: &[Placed]) -> Table {
     let (items, rest) = items(body);
     table.strict = has_sequence(rest, "STRICT");
     for item in items {
-        let first = item.first().and_then(|(_, token)| token.word()).unwrap_or("");
-        let keyed = has_sequence(item, "PRIMARY KEY");
-        match first.to_ascii_uppercase().as_str() {
-            "PRIMARY" | "CONSTRAINT" if keyed => table.primary_key = names_in_parentheses(item),
-            "PRIMARY" | "CONSTRAINT" | "FOREIGN" | "UNIQUE" | "CHECK" | "EXCLUDE" => {}
-            _ => {
-                if keyed {
-                    table.primary_key = vec![first.to_owned()];
-                }
-                table.columns.extend(column(item));
-            }
-        }
+        table.add(path, item);
     }
     table
 }
@@ -283,7 +341,8 @@ mod tests {
         CREATE TABLE instance (id INTEGER PRIMARY KEY, issuer TEXT NOT NULL) STRICT;";
     const POST: &str = "CREATE TABLE agents (\n  organization_id TEXT COLLATE \"C\" NOT NULL,\n  \
         id TEXT COLLATE \"C\" NOT NULL,\n  n BIGINT NOT NULL,\n  sealed BYTEA,\n  \
-        PRIMARY KEY (organization_id, id)\n);\nALTER TABLE agents ENABLE ROW LEVEL SECURITY;\n\
+        PRIMARY KEY (organization_id, id),\n  FOREIGN KEY (organization_id) REFERENCES o (x),\n  \
+        CHECK (n IN (0,1))\n);\nALTER TABLE agents ENABLE ROW LEVEL SECURITY;\n\
         ALTER TABLE agents FORCE ROW LEVEL SECURITY;\n\
         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN; CREATE TABLE x (y TEXT); END $$;\n\
         CREATE TABLE instance (id BIGINT PRIMARY KEY, issuer TEXT NOT NULL);";
@@ -338,6 +397,42 @@ mod tests {
             &POST.replace("TABLE instance", "TABLE more"),
             "`instance` exists on SQLite only",
         );
+    }
+
+    #[test]
+    fn constraints_and_indexes_of_one_engine_only_are_refused() {
+        let of = |part: &str, other: &str| POST.replace(part, other);
+        let check = "`agents` has `check (n in (0, 1))` on SQLite only";
+        refused(LITE, &of("(0,1)", "(0, 1, 2)"), check);
+        refused(LITE, &of("(0,1)", "(0, 1, 2)"), "`check (n in (0, 1, 2))` on PostgreSQL only");
+        let key = "`foreign key (organization_id) references o (x)` on SQLite only";
+        refused(LITE, &of("REFERENCES o (x)", "REFERENCES o (y)"), key);
+        refused(
+            LITE,
+            &of("sealed BYTEA", "sealed BYTEA UNIQUE"),
+            "`unique (sealed)` on PostgreSQL",
+        );
+        refused(LITE, &of("sealed BYTEA", "sealed BYTEA DEFAULT 1"), "`sealed default 1` on Post");
+        let index = "CREATE UNIQUE INDEX i ON agents (n) WHERE sealed IS NULL;";
+        refused(&format!("{LITE}{index}"), POST, "`unique index i (n) where sealed is null` on SQ");
+        let plain = index.replace("UNIQUE ", "");
+        refused(&format!("{LITE}{index}"), &format!("{POST}{plain}"), "`index i (n) where");
+    }
+
+    #[test]
+    fn what_is_dropped_is_compared_no_more() {
+        let same = |lite: &str, post: &str| {
+            let found = run(&format!("{LITE}{lite}"), &format!("{POST}{post}")).0;
+            assert!(found.is_empty(), "{lite} {post}: {found:?}");
+        };
+        same("CREATE INDEX i ON agents (n); DROP INDEX i;", "");
+        same("", "CREATE INDEX i ON agents (n); DROP INDEX IF EXISTS i;");
+        let added = "ALTER TABLE agents ADD CONSTRAINT few CHECK (n < 9);";
+        same("", &format!("{added} ALTER TABLE agents DROP CONSTRAINT IF EXISTS few;"));
+        refused(LITE, &format!("{POST}{added}"), "`check (n < 9)` on PostgreSQL only");
+        let column =
+            "ALTER TABLE agents ADD COLUMN m TEXT DEFAULT 'x'; ALTER TABLE agents DROP COLUMN m;";
+        same(column, "");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #[cfg(feature = "public-api")]
 mod api;
 mod catalogue;
+mod constraints;
 mod finding;
 mod floors;
 mod links;
