@@ -2,6 +2,7 @@
 
 mod alone;
 pub(crate) mod engines;
+mod plans;
 #[cfg(feature = "postgres")]
 mod postgres_alone;
 mod statements;
