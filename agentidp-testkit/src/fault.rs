@@ -7,12 +7,14 @@ use agentidp_core::store::{
     Body, Done, EachRow, OwnedBody, Scope, Store, StoreError, Tx, Value, Verdict,
 };
 
-/// Where to fail. Statements and commits are those of write transactions, counted from 0 since the
-/// fault was armed, across all transactions of a call.
+/// Where to fail, counted from 0 since the fault was armed, across all transactions of a call. Statements
+/// and commits are those of write transactions; those of transactions that only read are counted apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The statement of that number fails, and is not run.
     Statement(u64),
+    /// The statement of that number in transactions that only read fails, and is not run.
+    Read(u64),
     /// The commit of that number is refused: the transaction is rolled back.
     BeforeCommit(u64),
     /// The commit of that number succeeds and its answer is lost: [`StoreError::OutcomeUnknown`].
@@ -26,16 +28,27 @@ type Ended = (Verdict, bool);
 struct Plan {
     fault: Option<Fault>,
     fired: bool,
+    /// Whether what runs now is none of the test's matter.
+    aside: bool,
     statements: u64,
+    reads: u64,
     commits: u64,
 }
 
 impl Plan {
     /// Whether the armed fault is `at`. It fires once, so that a retry can succeed.
     fn fires(&mut self, at: Fault) -> bool {
-        let fires = self.fault == Some(at) && !self.fired;
+        let fires = self.fault == Some(at) && !self.fired && !self.aside;
         self.fired |= fires;
         fires
+    }
+
+    /// Counts a statement, and tells whether it fails.
+    fn statement_fires(&mut self, reads: bool) -> bool {
+        let at = if reads { Fault::Read(self.reads) } else { Fault::Statement(self.statements) };
+        let one = u64::from(!self.aside);
+        *(if reads { &mut self.reads } else { &mut self.statements }) += one;
+        self.fires(at)
     }
 }
 
@@ -62,6 +75,15 @@ impl FaultStore {
     /// Fails no more, and tells whether the fault fired.
     pub fn disarm(&self) -> bool {
         std::mem::take(&mut *self.plan()).fired
+    }
+
+    /// What `look` sees, of which nothing is counted and nothing fails: for what a test does between
+    /// the verbs that it tries.
+    pub fn aside<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.plan().aside = true;
+        let seen = look();
+        self.plan().aside = false;
+        seen
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -111,7 +133,9 @@ impl Store for FaultStore {
     }
 
     fn read_tx(&self, scope: &Scope, body: &mut Body<'_>) -> Result<(), StoreError> {
-        self.inner.read_tx(scope, body)
+        self.inner.read_tx(scope, &mut |tx| {
+            body(&mut FaultTx { inner: tx, plan: &self.plan, reads: true, failed: false })
+        })
     }
 
     fn is_hot_row_cheap(&self) -> bool {
@@ -155,7 +179,8 @@ fn told(plan: &Mutex<Plan>, ended: Ended) -> Result<(), StoreError> {
         (Verdict::Rollback, false) => Ok(()),
         (Verdict::Commit, false) => {
             let lost = commit_fires(plan, Fault::AfterCommit);
-            lock(plan).commits += 1;
+            let mut plan = lock(plan);
+            plan.commits += u64::from(!plan.aside);
             let unknown = || Err(StoreError::OutcomeUnknown("injected".to_owned()));
             if lost { unknown() } else { Ok(()) }
         }
@@ -165,7 +190,7 @@ fn told(plan: &Mutex<Plan>, ended: Ended) -> Result<(), StoreError> {
 /// Runs `body` over a transaction that fails where it is to; what the body wanted, and whether its
 /// commit is refused.
 fn run(plan: &Mutex<Plan>, tx: &mut dyn Tx, body: &mut Body<'_>) -> Ended {
-    let mut tx = FaultTx { inner: tx, plan, failed: false };
+    let mut tx = FaultTx { inner: tx, plan, reads: false, failed: false };
     let verdict = body(&mut tx);
     let commits = verdict == Verdict::Commit;
     let refused = commits && (tx.failed || commit_fires(plan, Fault::BeforeCommit));
@@ -175,16 +200,15 @@ fn run(plan: &Mutex<Plan>, tx: &mut dyn Tx, body: &mut Body<'_>) -> Ended {
 struct FaultTx<'a> {
     inner: &'a mut dyn Tx,
     plan: &'a Mutex<Plan>,
+    /// Whether its transaction only reads.
+    reads: bool,
     failed: bool,
 }
 
 impl FaultTx<'_> {
     /// Counts a statement. Once one has failed, so do all that follow, as on a real engine.
     fn count(&mut self) -> Result<(), StoreError> {
-        let mut plan = lock(self.plan);
-        let at = Fault::Statement(plan.statements);
-        plan.statements += 1;
-        self.failed |= plan.fires(at);
+        self.failed |= lock(self.plan).statement_fires(self.reads);
         if self.failed { Err(StoreError::Injected) } else { Ok(()) }
     }
 }

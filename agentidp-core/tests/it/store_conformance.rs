@@ -38,6 +38,7 @@ on_every_engine! {
     the_schema_is_made_once_and_foreign_ones_are_refused,
     an_empty_database_is_not_current,
     a_fault_store_fails_where_it_is_told_to,
+    a_fault_store_counts_reads_apart_and_nothing_of_what_is_aside,
 }
 
 fn what_a_closure_writes_it_reads_and_a_commit_keeps(bed: &Bed) {
@@ -537,4 +538,31 @@ fn a_fault_store_fails_where_it_is_told_to(bed: &Bed) {
     assert!(faulty.disarm());
     assert_eq!(bed.agents(&organization), 6);
     assert_eq!(add(["g", "h"]), Ok(()));
+}
+
+fn a_fault_store_counts_reads_apart_and_nothing_of_what_is_aside(bed: &Bed) {
+    let organization = bed.organization();
+    let scope = Scope::Org(organization.clone());
+    let faulty = FaultStore::new(std::sync::Arc::clone(&bed.store));
+    let store: &dyn agentidp_core::store::Store = &faulty;
+    let twice = || {
+        store.read::<_, StoreError>(&scope, |tx| {
+            int(tx, engines::COUNT_AGENTS, &[])?;
+            int(tx, engines::COUNT_AGENTS, &[])
+        })
+    };
+    let add = |id: &str| store.write("test", &scope, |tx| add_agent(tx, id));
+    for (at, agents) in [(0, 1), (1, 2), (2, 3)] {
+        faulty.arm(Fault::Read(at));
+        assert_eq!(add(&format!("{at}")), Ok(()), "a statement that writes is none that reads");
+        assert_eq!(faulty.aside(&twice), Ok(agents));
+        let expected = if at < 2 { Err(StoreError::Injected) } else { Ok(agents) };
+        assert_eq!(twice(), expected);
+        assert_eq!(faulty.disarm(), at < 2);
+        assert_eq!(twice(), Ok(agents));
+    }
+    faulty.arm(Fault::Statement(0));
+    assert_eq!(faulty.aside(|| add("aside")), Ok(()));
+    assert_eq!(add("counted"), Err(StoreError::Injected));
+    assert!(faulty.disarm());
 }
