@@ -221,7 +221,10 @@ fn changes_of_keys_are_all_or_nothing(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
     let org = test.idp.org(&acme.org.id);
-    let verb = |_| org.rotate_agent_keys(&acme.agent.id, Duration::ZERO).is_ok();
+    let verb = |_| {
+        let rotated = org.rotate_agent_keys(&acme.agent.id, Duration::ZERO);
+        rotated.map(drop).map_err(|error| error.code())
+    };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.keys_rotated"), successes);
         assert_eq!(test.idp.org(&acme.org.id).agent_keys(&acme.agent.id).unwrap().len(), 1);
@@ -232,7 +235,8 @@ fn changes_of_keys_are_all_or_nothing(engine: Engine) {
     let mut next = agents.iter().cycle();
     let verb = |_| {
         let agent = next.next().unwrap();
-        org.add_agent_key(agent, &keys::jwk().to_string()).is_ok()
+        let added = org.add_agent_key(agent, &keys::jwk().to_string());
+        added.map(drop).map_err(|error| error.code())
     };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.key_added"), successes);
@@ -241,9 +245,9 @@ fn changes_of_keys_are_all_or_nothing(engine: Engine) {
         agents.iter().flat_map(|agent| org.agent_keys(agent).unwrap()).collect();
     let verb = |_| {
         let key = published.last().unwrap();
-        let ended = org.revoke_agent_key(&key.agent_id, &key.kid).is_ok();
-        published.truncate(published.len() - usize::from(ended));
-        ended
+        let ended = org.revoke_agent_key(&key.agent_id, &key.kid);
+        published.truncate(published.len() - usize::from(ended.is_ok()));
+        ended.map_err(|error| error.code())
     };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.key_revoked"), successes);

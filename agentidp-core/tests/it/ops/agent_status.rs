@@ -289,9 +289,12 @@ fn every_change_of_status_is_all_or_nothing(engine: Engine) {
     let acme = test.tenant("acme");
     let org = test.idp.org(&acme.org.id);
     let status = |test: &TestIdp| test.idp.org(&acme.org.id).agent(&acme.agent.id).unwrap().status;
-    let verb = |_| match status(&test) {
-        AgentStatus::Active => org.suspend_agent(&acme.agent.id).is_ok(),
-        _ => org.reactivate_agent(&acme.agent.id).is_ok(),
+    let verb = |_| {
+        let changed = match test.store.aside(|| status(&test)) {
+            AgentStatus::Active => org.suspend_agent(&acme.agent.id),
+            _ => org.reactivate_agent(&acme.agent.id),
+        };
+        changed.map(drop).map_err(|error| error.code())
     };
     sweep(&test, verb, |test, successes| {
         let trail = test.trail(&acme.org.id);
@@ -302,10 +305,13 @@ fn every_change_of_status_is_all_or_nothing(engine: Engine) {
         assert_eq!(status(test) == AgentStatus::Active, active);
     });
     let agents: Vec<AgentId> =
-        (0..40).map(|n| org.register_agent(NewAgent::new(format!("{n}"))).unwrap().id).collect();
+        (0..60).map(|n| org.register_agent(NewAgent::new(format!("{n}"))).unwrap().id).collect();
     let live = test.count(&acme.org.id, LIVE);
     let mut next = agents.iter();
-    let verb = |_| org.decommission_agent(next.next().unwrap()).is_ok();
+    let verb = |_| {
+        let ended = org.decommission_agent(next.next().unwrap());
+        ended.map(drop).map_err(|error| error.code())
+    };
     sweep(&test, verb, |test, successes| {
         assert_eq!(live - test.count(&acme.org.id, LIVE), successes as i64);
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.decommissioned"), successes);

@@ -259,9 +259,9 @@ fn issuing_by_an_assertion_is_all_or_nothing(engine: Engine) {
     // What failed is not used up: the same again succeeds.
     let verb = |_| {
         let auth = holder.assertion(&test, &member.id, &format!("{round}"));
-        let issued = test.idp.token(&TokenRequest::new(auth)).is_ok();
-        round += u32::from(issued);
-        issued
+        let issued = test.idp.token(&TokenRequest::new(auth));
+        round += u32::from(issued.is_ok());
+        issued.map(drop).map_err(|error| error.code())
     };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&organization), "token.issued"), successes);

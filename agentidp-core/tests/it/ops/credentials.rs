@@ -338,9 +338,9 @@ fn changes_of_credentials_are_all_or_nothing(engine: Engine) {
     let verb = |_| match org.rotate_credential(&newest, Duration::ZERO) {
         Ok(issued) => {
             newest = issued.credential().id.clone();
-            true
+            Ok(())
         }
-        Err(_) => false,
+        Err(error) => Err(error.code()),
     };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "credential.rotated"), successes);
@@ -350,7 +350,8 @@ fn changes_of_credentials_are_all_or_nothing(engine: Engine) {
     let mut next = agents.iter().cycle();
     let verb = |_| {
         let key = NewCredential::public_key(&keys::jwk().to_string());
-        org.add_public_key(next.next().unwrap(), key).is_ok()
+        let added = org.add_public_key(next.next().unwrap(), key);
+        added.map(drop).map_err(|error| error.code())
     };
     sweep(&test, verb, |_, _| {});
     let mut made = Vec::new();
@@ -361,7 +362,10 @@ fn changes_of_credentials_are_all_or_nothing(engine: Engine) {
         }
     }
     let mut next = made.iter();
-    let verb = |_| org.revoke_credential(next.next().unwrap(), RevokeTokens::Yes).is_ok();
+    let verb = |_| {
+        let revoked = org.revoke_credential(next.next().unwrap(), RevokeTokens::Yes);
+        revoked.map(drop).map_err(|error| error.code())
+    };
     let live = test.count(&acme.org.id, LIVE_SECRETS);
     sweep(&test, verb, |test, successes| {
         assert_eq!(live - test.count(&acme.org.id, LIVE_SECRETS), successes as i64);

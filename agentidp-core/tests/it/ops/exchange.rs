@@ -301,7 +301,7 @@ fn exchanging_is_all_or_nothing(engine: Engine) {
     let Cast { org, ada, bob, .. } = cast(&test);
     let subject = token(&test, &ada, ISSUER, &bob.id);
     let request = exchange(&bob, &subject).resource(ISSUER);
-    let verb = |_| test.idp.token(&request).is_ok();
+    let verb = |_| test.idp.token(&request).map(drop).map_err(|error| error.code());
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&org), "token.issued"), successes + 1);
     });

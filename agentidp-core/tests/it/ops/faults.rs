@@ -1,7 +1,9 @@
-//! Every verb with every statement and every commit failing once: all or nothing, and a retry works.
+//! Every verb with every statement, every read and every commit failing once: all or nothing, and a
+//! retry works. What reads alone is swept in `read_faults`.
 
 use agentidp_core::{
-    AgentId, Config, Database, Idp, KekSource, NewAgent, NewCredential, NewOrg, Org, TokenRequest,
+    AgentId, Config, Database, ErrorCode, Idp, KekSource, NewAgent, NewCredential, NewOrg, Org,
+    TokenRequest,
 };
 use agentidp_testkit::{Fault, ISSUER, Tenant, TestIdp};
 
@@ -20,25 +22,54 @@ super::on_every_engine!(
 /// More faults than any verb has statements: the loop must end before.
 const STATEMENTS_MAX: u64 = 200;
 
-/// Runs `verb` with each of its statements and its commit failing; `check` is told how often it
-/// succeeded so far.
+/// All places in which a verb can fail.
+pub(super) const FAULTS: [fn(u64) -> Fault; 3] =
+    [Fault::Statement, Fault::BeforeCommit, Fault::Read];
+
+/// What became of a verb: done, or the code of why not.
+pub(super) type Outcome = Result<(), ErrorCode>;
+
+/// Runs `verb` with each of its statements, its reads and its commits failing; `check` is told how often
+/// it succeeded so far. A fault is told as one: that a row could not be read is no answer about it. What
+/// the verb looks at besides, it looks at [aside](agentidp_testkit::FaultStore::aside).
 pub(super) fn sweep(
     test: &TestIdp,
-    mut verb: impl FnMut(u64) -> bool,
+    verb: impl FnMut(u64) -> Outcome,
+    check: impl FnMut(&TestIdp, usize),
+) {
+    sweep_all(test, false, verb, check);
+}
+
+/// As [`sweep`], for a verb that goes on where it cannot read what it only takes note of: it is done then.
+pub(super) fn sweep_passing_over(
+    test: &TestIdp,
+    verb: impl FnMut(u64) -> Outcome,
+    check: impl FnMut(&TestIdp, usize),
+) {
+    sweep_all(test, true, verb, check);
+}
+
+fn sweep_all(
+    test: &TestIdp,
+    passes_over: bool,
+    mut verb: impl FnMut(u64) -> Outcome,
     mut check: impl FnMut(&TestIdp, usize),
 ) {
     let mut successes = 0;
-    for faults in [Fault::Statement as fn(u64) -> Fault, Fault::BeforeCommit as fn(u64) -> Fault] {
+    for faults in FAULTS {
         for at in 0.. {
             assert!(at < STATEMENTS_MAX, "the sweep does not end");
-            test.store.arm(faults(at));
-            let succeeded = verb(at);
+            let fault = faults(at);
+            test.store.arm(fault);
+            let outcome = verb(at);
             let fired = test.store.disarm();
-            assert_eq!(succeeded, !fired, "a fault at {at} is told, and nothing else is");
-            successes += usize::from(succeeded);
+            let is_note = passes_over && matches!(fault, Fault::Read(_)) && outcome.is_ok();
+            let expected = if fired { Err(ErrorCode::DatabaseFailed) } else { Ok(()) };
+            assert!(outcome == expected || is_note, "{fault:?} is told as {outcome:?}");
+            successes += usize::from(outcome.is_ok());
             check(test, successes);
             // The same again, without a fault, succeeds.
-            assert!(verb(at + STATEMENTS_MAX), "a retry succeeds");
+            assert_eq!(verb(at + STATEMENTS_MAX), Ok(()), "a retry succeeds");
             successes += 1;
             check(test, successes);
             if !fired {
@@ -54,7 +85,7 @@ pub(super) fn successes_in(trail: &[String], event: &str) -> usize {
 
 fn init_is_all_or_nothing(engine: Engine) {
     use std::sync::Arc;
-    for faults in [Fault::Statement as fn(u64) -> Fault, Fault::BeforeCommit as fn(u64) -> Fault] {
+    for faults in FAULTS {
         for at in 0.. {
             assert!(at < STATEMENTS_MAX, "the sweep does not end");
             let home = tempfile::tempdir().unwrap();
@@ -68,7 +99,8 @@ fn init_is_all_or_nothing(engine: Engine) {
             store.arm(faults(at));
             let made = Idp::create(config());
             let fired = store.disarm();
-            assert_eq!(made.is_ok(), !fired);
+            let expected = if fired { Err(ErrorCode::DatabaseFailed) } else { Ok(()) };
+            assert_eq!(made.map(drop).map_err(|error| error.code()), expected);
             let idp = Idp::open(config()).expect("a retry succeeds");
             assert!(idp.org(&agentidp_core::OrgId::system()).verify_audit().unwrap().valid);
             let status = idp.status();
@@ -89,11 +121,11 @@ fn creating_an_organization_is_all_or_nothing(engine: Engine) {
         match test.idp.create_org(NewOrg::new(format!("org-{round}"))) {
             Ok(org) => {
                 made.push(org);
-                true
+                Ok(())
             }
-            Err(_) => {
+            Err(error) => {
                 assert!(test.idp.find_org(&format!("org-{round}")).is_err());
-                false
+                Err(error.code())
             }
         }
     };
@@ -113,9 +145,9 @@ fn registering_an_agent_is_all_or_nothing(engine: Engine) {
     let verb = |_| match org.register_agent(NewAgent::new("bot").owner("Ada")) {
         Ok(agent) => {
             made.push(agent.id);
-            true
+            Ok(())
         }
-        Err(_) => false,
+        Err(error) => Err(error.code()),
     };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "agent.created"), successes + 1);
@@ -136,11 +168,11 @@ fn issuing_a_credential_is_all_or_nothing(engine: Engine) {
     let agents: Vec<AgentId> = (0..20).map(new).collect();
     let mut next = agents.iter().cycle();
     let verb = |_| {
-        let Some(agent) = next.next() else { return false };
+        let agent = next.next().unwrap();
         let issued = org.issue_credential(agent, NewCredential::default());
         let secret = issued.map(|credential| credential.secret().to_owned());
         secrets.extend(secret.as_ref().map(|secret| (agent.clone(), secret.clone())));
-        secret.is_ok()
+        secret.map(drop).map_err(|error| error.code())
     };
     sweep(&test, verb, |_, _| {});
     let trail = test.trail(&acme.org.id);
@@ -155,7 +187,7 @@ fn issuing_a_token_is_all_or_nothing(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
     subscribe(&test, &acme, "token.issued");
-    let verb = |_| test.idp.token(&acme.request()).is_ok();
+    let verb = |_| test.idp.token(&acme.request()).map(drop).map_err(|error| error.code());
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "token.issued"), successes);
         assert_eq!(super::outbox::deliveries(test, &acme.org.id), successes as i64);

@@ -1,10 +1,11 @@
-//! Each step in the life of a key with every statement and every commit failing once.
+//! Each step in the life of a key with every statement, every read and every commit failing once. That a
+//! change which is committed cannot be read again at once, the next who asks makes good.
 
 use agentidp_core::KeyState;
 use agentidp_testkit::TestIdp;
 
 use super::Engine;
-use super::faults::{successes_in, sweep};
+use super::faults::{successes_in, sweep_passing_over};
 use super::keys::{DAY, ES256, HOUR, current, es256, issue, states, told, verifies};
 
 super::on_every_engine!(every_step_is_all_or_nothing, ticks_are_all_or_nothing_step_by_step);
@@ -18,8 +19,8 @@ fn every_step_is_all_or_nothing(engine: Engine) {
         assert!(kid == current(&test.idp) && verifies(&test.reopen(), &token));
     };
     // Made and promoted, in a hurry.
-    let verb = |_| test.idp.rotate_key(ES256.now()).is_ok();
-    sweep(&test, verb, |test, times| {
+    let verb = |_| test.idp.rotate_key(ES256.now()).map(drop).map_err(|error| error.code());
+    sweep_passing_over(&test, verb, |test, times| {
         settled(test, "key.retired", times);
         test.clock.step(2 * DAY);
         test.idp.tick().unwrap();
@@ -27,8 +28,8 @@ fn every_step_is_all_or_nothing(engine: Engine) {
     });
     // Made and published.
     let made = successes_in(&told(&test), "key.created");
-    let verb = |_| test.idp.rotate_key(ES256).is_ok();
-    sweep(&test, verb, |test, times| {
+    let verb = |_| test.idp.rotate_key(ES256).map(drop).map_err(|error| error.code());
+    sweep_passing_over(&test, verb, |test, times| {
         settled(test, "key.created", made + times);
         for key in es256(&test.idp).iter().filter(|key| key.state == KeyState::Next) {
             test.idp.revoke_key(&key.kid).unwrap();
@@ -39,17 +40,22 @@ fn every_step_is_all_or_nothing(engine: Engine) {
     });
     // Revoked, and succeeded.
     let revoked = successes_in(&told(&test), "key.revoked");
-    let verb = |_| test.idp.revoke_key(&current(&test.idp)).is_ok();
-    sweep(&test, verb, |test, times| {
+    let verb = |_| {
+        let signing = test.store.aside(|| current(&test.idp));
+        test.idp.revoke_key(&signing).map(drop).map_err(|error| error.code())
+    };
+    sweep_passing_over(&test, verb, |test, times| {
         settled(test, "key.revoked", revoked + times);
         assert_eq!(states(&test.idp).iter().filter(|s| **s == KeyState::Current).count(), 1);
     });
     // The lease of a key that signs.
     let verb = |_| {
         test.clock.step(2 * HOUR);
-        test.idp.token(&acme.request()).is_ok()
+        test.idp.token(&acme.request()).map(drop).map_err(|error| error.code())
     };
-    sweep(&test, verb, |test, _| assert!(verifies(&test.idp, &issue(&test.idp, &acme).0)));
+    sweep_passing_over(&test, verb, |test, _| {
+        assert!(verifies(&test.idp, &issue(&test.idp, &acme).0))
+    });
     test.finish();
 }
 
@@ -63,9 +69,9 @@ fn ticks_are_all_or_nothing_step_by_step(engine: Engine) {
         test.clock.step(2 * DAY);
     };
     prepare(&test);
-    let verb = |_| test.idp.tick().is_ok();
+    let verb = |_| test.idp.tick().map(drop).map_err(|error| error.code());
     let mut ended = 0;
-    sweep(&test, verb, |test, times| {
+    sweep_passing_over(&test, verb, |test, times| {
         let (token, kid) = issue(&test.idp, &acme);
         assert!(kid == current(&test.idp) && verifies(&test.reopen(), &token));
         if times > ended {

@@ -56,7 +56,10 @@ fn a_token_without_a_thread_is_all_or_nothing(engine: Engine) {
     let acme = test.tenant("acme");
     super::outbox::subscribe(&test, &acme.org.id, "token.issued");
     let (idp, runtime) = (asynchronous(&test), runtime());
-    let verb = |_| runtime.block_on(idp.token(acme.request())).unwrap().is_ok();
+    let verb = |_| {
+        let answer = runtime.block_on(idp.token(acme.request())).unwrap();
+        answer.map(drop).map_err(|error| error.code())
+    };
     sweep(&test, verb, |test, successes| {
         assert_eq!(successes_in(&test.trail(&acme.org.id), "token.issued"), successes);
         assert_eq!(super::outbox::deliveries(test, &acme.org.id), successes as i64);
