@@ -13,15 +13,19 @@ use crate::model::{Action, Leave, Role};
 const ACME: &str = "01900000-0000-7000-8000-000000000001";
 const GLOBEX: &str = "01900000-0000-7000-8000-000000000002";
 const AGENT: &str = "01900000-0000-7000-8000-0000000000a1";
+/// Who acts for the agent: nobody, and another one.
+const ACTORS: [&[&str]; 2] = [&[], &["01900000-0000-7000-8000-0000000000a2"]];
 
 /// Refuses a policy that fails on an everyday question, and one that opens a wall: the wall would hold,
 /// but whoever wrote the policy meant something else.
 pub(super) fn ask_the_forbidden(policy: &RegoPolicy) -> Result<(), PolicyError> {
     let roles = Role::ALL.into_iter().map(Some).chain([None]);
-    for role in roles {
+    let done_by = roles.flat_map(|role| ACTORS.map(|actors| (role, actors)));
+    for (role, actors) in done_by {
         for action in Action::ALL.iter().copied() {
             let answer = |of: &str, organization: Option<&str>| {
-                let question = Question::new(mightiest(of, role), organization, action);
+                let asking = Asking { actors: actors.to_vec(), ..mightiest(of, role) };
+                let question = Question::new(asking, organization, action);
                 let fails = |reason| PolicyError::Fails { action: action.as_str(), reason };
                 policy.allows(&question).map_err(fails)
             };

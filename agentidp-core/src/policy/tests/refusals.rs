@@ -100,6 +100,9 @@ fn a_policy_that_opens_a_wall_or_fails_on_trial_is_refused() {
     assert!(matches!(foreign, PolicyError::Opens { although: why, .. } if why == although));
     let of_one = refused("allow if { input.organization; input.action == \"audit.see\" }");
     assert!(matches!(of_one, PolicyError::Opens { action: "audit.see", .. }));
+    // Also where it does so for an agent alone that others act for.
+    let for_others = refused("allow if { is_string(input.organization); input.agent.actors[0] }");
+    assert!(matches!(for_others, PolicyError::Opens { although: why, .. } if why == although));
     for rules in ["allow := \"yes\"", "allow contains 1", "allow if nothing(1)"] {
         let refused = refused(rules);
         let failed = matches!(refused, PolicyError::Fails { .. } | PolicyError::NotCompiled(_));
