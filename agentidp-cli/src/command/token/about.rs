@@ -7,7 +7,8 @@ use agentidp_core::{
     ErrorCode, Introspection, IntrospectionRequest, Jti, RevocationRequest, SecretString,
     Timestamp, TokenError,
 };
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches};
 
 use crate::cli::Global;
 use crate::command::confirm::{DryRun, would};
@@ -43,14 +44,14 @@ pub(crate) struct Introspect {
 #[derive(Debug, Args)]
 #[command(
     after_help = "A client ends tokens of its own organization, by the tokens themselves. A dry run is \
-the operator's alone: a client that proves nothing leaves an entry in the audit trail."
+the operator's alone: a client that proves nothing leaves an entry in the audit trail. With --client-id \
+the variable AGENTIDP_ORG is not looked at."
 )]
 pub(crate) struct Revoke {
     #[command(flatten)]
     client: Client,
-    /// As the operator: end it only if it is a token of this organization, by its slug or its id.
-    #[arg(long, value_name = "SLUG_OR_ID", env = "AGENTIDP_ORG")]
-    org: Option<String>,
+    #[command(flatten)]
+    bound: Bound,
     /// Name of the token, such as the audit trail has it, where the token itself is not at hand.
     #[arg(long, value_name = "JTI", env = "AGENTIDP_JTI", conflicts_with = "token")]
     jti: Option<String>,
@@ -59,6 +60,44 @@ pub(crate) struct Revoke {
     token: OsString,
     #[command(flatten)]
     dry_run: DryRun,
+}
+
+/// The organization whose tokens alone are ended.
+#[derive(Debug)]
+struct Bound {
+    org: Option<String>,
+    /// Whether it stands on the command line. A variable is set for all commands, and asks for nothing here.
+    is_asked_for: bool,
+}
+
+#[derive(Debug, Args)]
+struct BoundFlag {
+    /// As the operator: end it only if it is a token of this organization, by its slug or its id.
+    #[arg(long, value_name = "SLUG_OR_ID", env = "AGENTIDP_ORG")]
+    org: Option<String>,
+}
+
+impl FromArgMatches for Bound {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Bound, clap::Error> {
+        let is_asked_for = matches.value_source("org") == Some(ValueSource::CommandLine);
+        let BoundFlag { org } = BoundFlag::from_arg_matches(matches)?;
+        Ok(Bound { org, is_asked_for })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Bound::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Bound {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        BoundFlag::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        BoundFlag::augment_args_for_update(command)
+    }
 }
 
 impl Client {
@@ -151,7 +190,7 @@ impl Revoke {
         let refused = if self.jti.is_some() {
             Failure::usage("a client ends a token by the token itself, not by --jti")
                 .hint("give the token, or leave out --client-id to act as the operator")
-        } else if self.org.is_some() {
+        } else if self.bound.is_asked_for {
             Failure::usage("a client ends tokens of its own organization, whatever --org says")
                 .hint("leave out --org, or leave out --client-id to act as the operator")
         } else if self.dry_run.is_wanted() {
@@ -165,7 +204,7 @@ impl Revoke {
 
     /// The token's name, and whose it is; `None` where the token itself is at hand.
     fn named(&self) -> Result<Option<(&str, &str)>, Failure> {
-        match (self.jti.as_deref(), self.org.as_deref()) {
+        match (self.jti.as_deref(), self.bound.org.as_deref()) {
             (None, _) => Ok(None),
             (Some(jti), Some(org)) => Ok(Some((jti, org))),
             (Some(_), None) => {
@@ -189,7 +228,7 @@ fn by_token(
     let token = token(&revoke.token)?;
     let idp = home::open(global)?;
     let request = RevocationRequest::new(token.as_str());
-    let revoked: Result<bool, TokenError> = match (proof, &revoke.org) {
+    let revoked: Result<bool, TokenError> = match (proof, &revoke.bound.org) {
         (Some((id, secret)), _) => idp.revoke(&request.client(id, secret)),
         (None, Some(org)) => idp.org(&idp.find_org(org)?.id).revoke_token(&token),
         (None, None) => idp.revoke(&request),
@@ -201,7 +240,7 @@ fn by_token(
 fn foresee(revoke: &Revoke, global: &Global) -> Result<String, Failure> {
     let token = token(&revoke.token)?;
     let idp = home::open(global)?;
-    let org = revoke.org.as_ref().map(|org| idp.find_org(org)).transpose()?;
+    let org = revoke.bound.org.as_ref().map(|org| idp.find_org(org)).transpose()?;
     if let Some(org) = &org {
         refusals::if_deleted(org)?;
     }
