@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Addresses that share their first bits (RFC 4632).
+/// Addresses that share their first bits, one bit at least (RFC 4632).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     first: IpAddr,
@@ -57,6 +57,10 @@ impl FromStr for Network {
         if !network.begins_at(first) {
             return Err(format!("`{text}` has bits set beyond its first {prefix}"));
         }
+        // Whoever is in a network of ours is believed. Who is in this one, anybody may be.
+        if prefix == 0 {
+            return Err(format!("`{text}` is everybody: name the addresses that are meant"));
+        }
         Ok(network)
     }
 }
@@ -96,12 +100,14 @@ mod tests {
             ("192.0.2.1", "192.0.2.1", true),
             ("192.0.2.1", "192.0.2.2", false),
             ("192.0.2.0/31", "192.0.2.1", true),
-            ("0.0.0.0/0", "203.0.113.9", true),
-            ("0.0.0.0/0", "::1", false),
+            ("128.0.0.0/1", "203.0.113.9", true),
+            ("128.0.0.0/1", "127.0.0.1", false),
+            ("128.0.0.0/1", "8000::1", false),
             ("10.0.0.0/8", "::ffff:10.1.2.3", true),
             ("fd00::/8", "fd12::1", true),
             ("fd00::/8", "fe80::1", false),
-            ("::/0", "2001:db8::1", true),
+            ("::/1", "2001:db8::1", true),
+            ("::/1", "fd00::1", false),
             ("::1", "::1", true),
         ] {
             let found = network(inside).contains(address.parse().unwrap());
@@ -126,6 +132,14 @@ mod tests {
             "localhost",
         ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn everybody_is_no_network() {
+        for text in ["0.0.0.0/0", "::/0"] {
+            let reason = text.parse::<Network>().unwrap_err();
+            assert!(reason.starts_with(&format!("`{text}` is everybody")), "{reason}");
         }
     }
 }

@@ -58,6 +58,20 @@ fn what_cannot_be_meant_is_a_wrong_usage() {
     }
 }
 
+/// Whoever is believed says where a request comes from, and that it came by https: that is not for everybody.
+#[test]
+fn not_everybody_is_a_proxy() {
+    let sandbox = Sandbox::with_instance();
+    for everybody in ["0.0.0.0/0", "::/0", "10.0.0.0/8,0.0.0.0/0"] {
+        let arguments =
+            ["--json", "serve", "--listen", "127.0.0.1:0", "--trusted-proxy", everybody];
+        let answer = sandbox.run(&arguments);
+        assert_eq!((answer.exit, answer.refusal().as_str()), (2, "usage"));
+        let told = answer.stderr.contains("--trusted-proxy") && answer.stderr.contains("everybody");
+        assert!(told, "{answer:?}");
+    }
+}
+
 #[test]
 fn a_proxy_is_believed_when_it_is_named_and_else_not() {
     let (sandbox, agent) = Sandbox::with_agent();
