@@ -27,15 +27,15 @@ pub(crate) struct ListKeys {
 
 /// The document of a list.
 #[derive(Serialize)]
-struct List<'a> {
-    items: &'a [AgentKey],
+struct List {
+    items: Vec<Fields>,
 }
 
 impl ListKeys {
     pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
         let keys = self.org.handle(idp)?.agent_keys(&agent_id(&self.agent)?)?;
         if output.is_json() {
-            return output.document(&List { items: &keys });
+            return output.document(&List { items: keys.iter().map(document).collect() });
         }
         let mut text = String::new();
         for AgentKey { kid, custody, state, public_key, created_at, .. } in &keys {
@@ -63,7 +63,7 @@ impl AddKey {
     pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
         let text = files::read_text(&self.public_key)?;
         let key = self.org.handle(idp)?.add_agent_key(&agent_id(&self.agent)?, &text)?;
-        output.fields(&fields(&key))
+        show(&key, output)
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct RotateKeys {
 impl RotateKeys {
     pub(super) fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
         let org = self.org.handle(idp)?;
-        output.fields(&fields(&org.rotate_agent_keys(&agent_id(&self.agent)?, self.overlap)?))
+        show(&org.rotate_agent_keys(&agent_id(&self.agent)?, self.overlap)?, output)
     }
 }
 
@@ -131,12 +131,27 @@ impl RevokeKey {
     }
 }
 
-fn fields(key: &AgentKey) -> Fields {
+fn show(key: &AgentKey, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return output.document(&document(key));
+    }
+    output.fields(&what(key).and(when(key)))
+}
+
+/// A key by itself and in a list: as the REST API has it, and its algorithm besides.
+fn document(key: &AgentKey) -> Fields {
+    what(key).with("jwk", key.public_key.to_jwk()).and(when(key))
+}
+
+fn what(key: &AgentKey) -> Fields {
     Fields::default()
         .with("kid", &key.kid)
         .with("agentId", &key.agent_id)
         .with("alg", key.public_key.alg().as_str())
         .with("custody", key.custody)
         .with("state", key.state)
-        .with("createdAt", key.created_at)
+}
+
+fn when(key: &AgentKey) -> Fields {
+    Fields::default().with("createdAt", key.created_at).maybe("expiresAt", key.expires_at)
 }
