@@ -26,6 +26,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 API = "https://api.example.com"
+FORM = "application/x-www-form-urlencoded"
 ORGANIZATIONS = 10
 
 
@@ -158,26 +159,35 @@ def make_home(binary, home, port, count):
     return teams
 
 
+def connect(port):
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+
+def post(connection, path, authorization, content_type, body):
+    """What the server answers to a request that it grants."""
+    connection.request("POST", path, body, {"Authorization": authorization, "Content-Type": content_type})
+    answer = connection.getresponse()
+    text = answer.read()
+    if answer.status not in (200, 201):
+        sys.exit(f"{path}: {answer.status} {text.decode()}")
+    return json.loads(text or "null")
+
+
 def issue_secrets(port, teams):
     """The clients with secrets that the server made, which is how all of them get one that were not imported."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    issued = issue(port, teams, lambda _: "{}")
+    return [{"clientId": client, "secret": answer["clientSecret"]} for client, answer in issued]
 
-    def post(path, authorization, content_type, body):
-        connection.request("POST", path, body, {"Authorization": authorization, "Content-Type": content_type})
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status not in (200, 201):
-            sys.exit(f"{path}: {answer.status} {text.decode()}")
-        return json.loads(text)
 
-    clients = []
+def issue(port, teams, body_of):
+    """A credential for each client, by the request that `body_of` gives it: the client's id, and the answer."""
+    connection = connect(port)
     for manager, ids in teams:
         form = "grant_type=client_credentials&scope=credentials:write+tools:read"
-        token = post("/oauth2/token", basic(manager), "application/x-www-form-urlencoded", form)["access_token"]
+        token = post(connection, "/oauth2/token", basic(manager), FORM, form)["access_token"]
         for client in ids:
-            issued = post(f"/agents/{client}/credentials", f"Bearer {token}", "application/json", "{}")
-            clients.append({"clientId": client, "secret": issued["clientSecret"]})
-    return clients
+            path = f"/agents/{client}/credentials"
+            yield client, post(connection, path, f"Bearer {token}", "application/json", body_of(client))
 
 
 def check(server, headers, alg):
@@ -187,7 +197,7 @@ def check(server, headers, alg):
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}{server.path}",
         data=b"grant_type=client_credentials&scope=tools:read",
-        headers={"Authorization": basic, "Content-Type": "application/x-www-form-urlencoded"},
+        headers={"Authorization": basic, "Content-Type": FORM},
     )
     with urllib.request.urlopen(request, timeout=10) as response:
         token = json.load(response)["access_token"]
