@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketType, bind, socket};
 
 use crate::sandbox::Sandbox;
 
-use super::server::{PATIENCE, Server, connect, get, pause, send};
+use super::server::{PATIENCE, Server, pause};
 
 /// How many connections there are, unless it says more: `scripts/soak idle` does.
 const CONNECTIONS_VARIABLE: &str = "AGENTIDP_IDLE_CONNECTIONS";
@@ -148,7 +148,7 @@ fn connect_from(from: Ipv4Addr, server: SocketAddr) -> TcpStream {
 
 /// The connections that the server tells of.
 fn open(server: &Server) -> usize {
-    let metrics = send(connect(server.admin.unwrap()), get("/metrics")).body;
+    let metrics = server.get_as_operator("/metrics").body;
     let number = metrics.lines().find_map(|line| line.strip_prefix("agentidp_connections "));
     number.unwrap().parse().unwrap()
 }
@@ -171,7 +171,7 @@ fn thousands_of_idle_connections_cost_little_and_hinder_nobody() {
 }
 
 /// Takes as many descriptors as there are, and tells how many.
-fn descriptors() -> usize {
+pub(super) fn descriptors() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit { current: limit.maximum, maximum: limit.maximum };

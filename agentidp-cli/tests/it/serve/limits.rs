@@ -53,7 +53,7 @@ fn each_client_of_a_trusted_proxy_has_its_own() {
 }
 
 /// An organization that may send so many requests in a minute, and its agent.
-fn organization(sandbox: &Sandbox, slug: &str, per_minute: &str) -> Agent {
+pub(super) fn organization(sandbox: &Sandbox, slug: &str, per_minute: &str) -> Agent {
     let json = |arguments: &[&str]| {
         let answer = sandbox.run(&[&["--json"], arguments].concat());
         assert_eq!(answer.exit, 0, "{answer:?}");

@@ -1,6 +1,7 @@
 //! The server, as its clients and its operator meet it: through sockets, signals and files.
 
 mod ending;
+mod full;
 mod idle;
 mod limits;
 mod observing;

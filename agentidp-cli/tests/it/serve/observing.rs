@@ -7,11 +7,7 @@ use serde_json::Value;
 
 use crate::sandbox::Sandbox;
 
-use super::server::{Reply, Server, connect, get, pause, send, token_request};
-
-fn from_admin(server: &Server, path: &str) -> Reply {
-    send(connect(server.admin.expect("it listens there")), get(path))
-}
+use super::server::{Reply, Server, get, pause, token_request};
 
 #[test]
 fn metrics_are_for_the_operator_alone_and_have_few_labels() {
@@ -25,7 +21,7 @@ fn metrics_are_for_the_operator_alone_and_have_few_labels() {
         server.send(get("/healthz").replace("GET", &format!("M{number}")));
     }
     assert_eq!(server.get("/metrics").status, 404);
-    let reply = from_admin(&server, "/metrics");
+    let reply = server.get_as_operator("/metrics");
     assert_eq!(reply.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     let metrics = reply.body;
     for sample in [
@@ -48,9 +44,9 @@ fn metrics_are_for_the_operator_alone_and_have_few_labels() {
         assert!(promtool.wait().unwrap().success(), "{metrics}");
     }
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(from_admin(&server, path).status, 200);
+        assert_eq!(server.get_as_operator(path).status, 200);
     }
-    assert_eq!(from_admin(&server, "/oauth2/token").status, 404);
+    assert_eq!(server.get_as_operator("/oauth2/token").status, 404);
     server.end();
 }
 
@@ -61,7 +57,7 @@ fn credentials_that_expire_soon_are_counted_from_the_start() {
         ["credential", "issue", "--org", "acme", "--agent", &agent.id, "--expires-in", "1h"];
     assert_eq!(sandbox.run(&issue).exit, 0);
     let server = Server::start(&sandbox, &["--admin-listen", "127.0.0.1:0"]);
-    let told = || from_admin(&server, "/metrics").body;
+    let told = || server.get_as_operator("/metrics").body;
     // The worker counts beside the server, which listens already.
     let counted = (0..100).map(|_| told()).find(|told| {
         pause();

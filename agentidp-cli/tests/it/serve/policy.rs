@@ -2,7 +2,7 @@
 
 use crate::sandbox::{Agent, Sandbox};
 
-use super::server::Server;
+use super::server::{Server, bearer, form_request, get};
 
 /// The token of the agent for our own API, asked for at the server.
 fn api_token(server: &Server, agent: &Agent) -> String {
@@ -10,11 +10,7 @@ fn api_token(server: &Server, agent: &Agent) -> String {
         "grant_type=client_credentials&client_id={}&client_secret={}&resource=https%3A%2F%2Fidp.example.com",
         agent.id, agent.secret
     );
-    let request = format!(
-        "POST /oauth2/token HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = form_request("/oauth2/token", "Connection: close\r\n", &body);
     server.send(request).json()["access_token"].as_str().expect("a token").to_owned()
 }
 
@@ -22,10 +18,8 @@ fn api_token(server: &Server, agent: &Agent) -> String {
 fn status(sandbox: &Sandbox, server: &Server, agent: &Agent) -> u16 {
     let token = api_token(server, agent);
     let organization = sandbox.run(&["--json", "org", "show", "acme"]).text("organizationId");
-    let request = format!(
-        "GET /organizations/{organization} HTTP/1.1\r\nHost: idp\r\nConnection: close\r\n\
-         Authorization: Bearer {token}\r\n\r\n"
-    );
+    let request = get(&format!("/organizations/{organization}"));
+    let request = request.replace("Host:", &format!("{}Host:", bearer(&token)));
     server.send(request).status
 }
 

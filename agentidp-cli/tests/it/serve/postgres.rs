@@ -1,13 +1,11 @@
 //! Two servers of one instance on PostgreSQL, where tokens, quotas and locks go other ways than on SQLite.
 
 use agentidp_testkit::TestDatabase;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::sandbox::{Agent, ISSUER, Sandbox};
 
-use super::server::{Reply, Server};
+use super::server::{Reply, Server, basic, form_request};
 
 /// An agent of the organization with these scopes, whose tokens are for the issuer.
 fn agent(sandbox: &Sandbox, org: &str, scopes: &[&str]) -> Agent {
@@ -28,11 +26,8 @@ fn ask(server: &Server, method: &str, path: &str, fields: &str, body: &str) -> R
 
 /// A question about a token, by the secret of its client.
 fn form(server: &Server, agent: &Agent, path: &str, body: &str) -> Reply {
-    let basic = STANDARD.encode(format!("{}:{}", agent.id, agent.secret));
-    let fields = format!(
-        "Authorization: Basic {basic}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    );
-    ask(server, "POST", path, &fields, body)
+    let fields = format!("{}Connection: close\r\n", basic(&agent.id, &agent.secret));
+    server.send(form_request(path, &fields, body))
 }
 
 fn api(server: &Server, token: &str, method: &str, path: &str, body: &Value) -> Reply {

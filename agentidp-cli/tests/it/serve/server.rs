@@ -91,6 +91,11 @@ impl Server {
         self.send(get(path))
     }
 
+    /// As [`get`](Self::get), where the operator asks.
+    pub(super) fn get_as_operator(&self, path: &str) -> Reply {
+        send(connect(self.admin.expect("it listens there")), get(path))
+    }
+
     /// Asks for a token.
     pub(super) fn token(&self, id: &str, secret: &str) -> Reply {
         self.send(token_request(id, secret, "Connection: close\r\n"))
@@ -199,13 +204,27 @@ pub(super) fn get(path: &str) -> String {
 
 /// A request for a token, with `fields` beside what it needs.
 pub(super) fn token_request(id: &str, secret: &str, fields: &str) -> String {
-    const BODY: &str = "grant_type=client_credentials";
-    let basic = STANDARD.encode(format!("{id}:{secret}"));
-    let length = BODY.len();
+    let fields = format!("{}{fields}", basic(id, secret));
+    form_request("/oauth2/token", &fields, "grant_type=client_credentials")
+}
+
+/// A request with a form, with `fields` beside what it needs.
+pub(super) fn form_request(path: &str, fields: &str, form: &str) -> String {
+    let length = form.len();
     format!(
-        "POST /oauth2/token HTTP/1.1\r\nHost: idp\r\nAuthorization: Basic {basic}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n{fields}\r\n{BODY}"
+        "POST {path} HTTP/1.1\r\nHost: idp\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n{fields}\r\n{form}"
     )
+}
+
+/// The field by which a client shows its secret.
+pub(super) fn basic(id: &str, secret: &str) -> String {
+    format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{id}:{secret}")))
+}
+
+/// The field by which somebody shows a token.
+pub(super) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
 }
 
 pub(super) fn pause() {
