@@ -45,9 +45,11 @@ pub(crate) fn per_second(seconds: f64, mut work: impl FnMut() -> usize) -> f64 {
     done as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Turns that two sides take. A machine that others use as well is twice as fast in one second as in
-/// the next: what is compared must lie close together.
-pub(crate) const TURNS: usize = 7;
+/// Turns that two sides take at least. A machine that others use as well is twice as fast in one second
+/// as in the next: what is compared must lie close together.
+const TURNS_MIN: usize = 7;
+/// How long a turn is at most.
+const TURN_SECONDS_MAX: f64 = 1.0;
 
 /// One side beside another, as the medians of their turns.
 pub(crate) struct ByTurns {
@@ -64,9 +66,10 @@ pub(crate) fn by_turns(
     mut ours: impl FnMut(f64) -> Sample,
     mut theirs: impl FnMut(f64) -> f64,
 ) -> ByTurns {
-    let turn = seconds / TURNS as f64;
+    let turns = TURNS_MIN.max((seconds / TURN_SECONDS_MAX) as usize);
+    let turn = seconds / turns as f64;
     let both: Vec<(Sample, f64)> =
-        (0..=TURNS).map(|_| (ours(turn), theirs(turn / 2.0))).skip(1).collect();
+        (0..=turns).map(|_| (ours(turn), theirs(turn / 2.0))).skip(1).collect();
     let of = |what: &dyn Fn(&Sample) -> f64| median(both.iter().map(|(ours, _)| what(ours)));
     ByTurns {
         ours: Sample {
