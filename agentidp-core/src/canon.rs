@@ -36,6 +36,13 @@ pub enum CanonError {
 
 /// The canonical bytes of `value` (RFC 8785).
 ///
+/// ```
+/// use agentidp_core::canon::to_canonical;
+/// let value = serde_json::json!({ "b": 1, "a": [true, null] });
+/// assert_eq!(to_canonical(&value)?, br#"{"a":[true,null],"b":1}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`CanonError`] when it has no canonical form: an integer beyond 2^53, a number that is not finite.
 pub fn to_canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonError> {
@@ -62,6 +69,14 @@ fn check_integers(value: &Value) -> Result<(), CanonError> {
 }
 
 /// Reads one JSON value from `bytes`, strictly.
+///
+/// ```
+/// use agentidp_core::canon::parse_strict;
+/// assert_eq!(parse_strict(br#"{"sub":"a"}"#, 100)?["sub"], "a");
+/// // Two readers would not read the same.
+/// assert!(parse_strict(br#"{"sub":"a","s\u0075b":"b"}"#, 100).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`CanonError`] when there are more than `limit` bytes, when they are not JSON, when an object

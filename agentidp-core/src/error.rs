@@ -8,6 +8,15 @@ use std::fmt;
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $http:literal, $oauth:expr, $exit:literal, $hint:literal;)*) => {
         /// What failed, as one row of the table in this module.
+        ///
+        /// ```
+        /// use agentidp_core::ErrorCode;
+        /// let code = ErrorCode::InvalidClient;
+        /// assert_eq!(code.as_str(), "invalid_client");
+        /// assert_eq!((code.http_status(), code.exit_code()), (401, 1));
+        /// assert_eq!(code.oauth_error(), Some("invalid_client"));
+        /// assert!(ErrorCode::ALL.contains(&code));
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorCode {

@@ -14,6 +14,25 @@ use crate::observe::{Health, Log, Metrics};
 use crate::{api, edge, oauth, observe};
 
 /// An instance that answers requests. Cheap to clone.
+///
+/// ```
+/// use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_http::App;
+/// use axum::{body::Body, http::Request};
+/// use tower::ServiceExt as _;
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// // Routes for a server of your own, such as `axum::serve`.
+/// let router = App::new(idp)?.router();
+/// let request = Request::get("/.well-known/jwks.json").body(Body::empty())?;
+/// assert_eq!(router.oneshot(request).await?.status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
@@ -91,7 +110,8 @@ impl App {
         })))
     }
 
-    /// All that is served to the public, under the issuer's path where it has one.
+    /// All that is served to the public, under the issuer's path where it has one. A host that serves it
+    /// has to speak TLS, to limit connections and to call [`Idp::tick`]: [`serve()`](crate::serve()) does that.
     pub fn router(&self) -> Router {
         let base = self.documents().base_path();
         let served = Router::new().merge(oauth::routes()).merge(api::routes(self));

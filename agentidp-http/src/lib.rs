@@ -1,7 +1,8 @@
 //! The optional server of AgentIdP: OAuth 2.0, OpenID Connect and the REST API, over the same
 //! [`Idp`](agentidp_core::Idp) that other programs embed.
 //!
-//! [`App`] is an instance with its routes, to be served by `agentidp serve` or by a host of your own.
+//! [`App`] is an instance with its routes, for a host of your own; [`serve()`] is the whole server, as
+//! `agentidp serve` runs it: sockets, TLS, limits, background work, and an end that lets requests be answered.
 
 mod answer;
 mod api;

@@ -8,6 +8,16 @@ use agentidp_core::{Clock, Timestamp};
 
 /// A clock that moves by a microsecond each time it is read, so that what happens in turn has times in
 /// that order, and otherwise when a test moves it. Clones show the same time.
+///
+/// ```
+/// use agentidp_core::Clock as _;
+/// use agentidp_testkit::TestClock;
+/// use std::time::Duration;
+/// let clock = TestClock::default();
+/// let before = clock.now();
+/// clock.step(Duration::from_secs(60));
+/// assert_eq!(clock.now().as_seconds(), before.as_seconds() + 60);
+/// ```
 #[derive(Debug, Clone)]
 pub struct TestClock(Arc<AtomicI64>);
 

@@ -56,6 +56,22 @@ impl Plan {
 ///
 /// To try every place: arm `Fault::Statement(0)`, `(1)`, .. until [`disarm`](Self::disarm) says that
 /// nothing fired.
+///
+/// ```
+/// use agentidp_core::NewOrg;
+/// use agentidp_testkit::{Fault, TestIdp};
+/// let test = TestIdp::in_memory();
+/// for statement in 0.. {
+///     test.store.arm(Fault::Statement(statement));
+///     let made = test.idp.create_org(NewOrg::new("acme"));
+///     if !test.store.disarm() {
+///         assert!(made.is_ok(), "no statement is left to fail");
+///         break;
+///     }
+///     assert!(made.is_err() && test.idp.find_org("acme").is_err(), "nothing is left behind");
+/// }
+/// test.finish();
+/// ```
 pub struct FaultStore {
     inner: Arc<dyn Store>,
     plan: Arc<Mutex<Plan>>,

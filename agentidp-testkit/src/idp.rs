@@ -21,6 +21,19 @@ pub const API: &str = "https://api.example.com";
 pub const ISSUER: &str = "https://idp.example.com";
 
 /// An instance with a clock and faults that a test steers. Call [`finish`](Self::finish) at its end.
+///
+/// ```
+/// use agentidp_testkit::{API, TestIdp};
+/// use std::time::Duration;
+/// let test = TestIdp::in_memory();
+/// let acme = test.tenant("acme");
+/// let token = test.idp.token(&acme.request())?.access_token;
+/// assert!(test.idp.verifier().verify_access_token(&token, API).is_ok());
+/// test.clock.step(Duration::from_secs(2 * 3600));
+/// assert!(test.idp.verifier().verify_access_token(&token, API).is_err(), "it has expired");
+/// test.finish();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TestIdp {
     /// The instance.
     pub idp: Idp,

@@ -72,6 +72,21 @@ pub struct LogHead {
 }
 
 /// Takes the rows of one log in order and reports on the whole.
+///
+/// ```
+/// use agentidp_core::audit::{ChainVerifier, Frontier, LogHead};
+/// use agentidp_core::audit::{chain_hash, genesis_hash, leaf_hash};
+/// let (log, id) = ("idp.example.com/audit/x", "01900000-0000-7000-8000-000000000001");
+/// let entry = format!(r#"{{"event_id":"{id}","log":"{log}"}}"#);
+/// let (previous, leaf) = (genesis_hash(log), leaf_hash(entry.as_bytes()));
+/// let hash = chain_hash(&previous, &leaf);
+/// let mut frontier = Frontier::default();
+/// frontier.append(&leaf);
+///
+/// let mut verifier = ChainVerifier::new(log, Some(LogHead { hash: hash.to_vec(), frontier }));
+/// verifier.push(0, id, &entry, &previous, &hash);
+/// assert!(verifier.finish().valid);
+/// ```
 #[derive(Debug)]
 pub struct ChainVerifier {
     origin: String,

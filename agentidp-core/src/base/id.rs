@@ -123,6 +123,14 @@ macro_rules! identifier {
 
 identifier! {
     /// An organization: the tenant.
+    ///
+    /// ```
+    /// use agentidp_core::OrgId;
+    /// let id = OrgId::parse("00000000-0000-7000-8000-000000000000")?;
+    /// assert_eq!(id, OrgId::system());
+    /// assert!(OrgId::parse("acme").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     OrgId
 }
 identifier! {
@@ -170,6 +178,13 @@ impl Jti {
     }
 
     /// When the token counts as issued, to the microsecond. `None` for a name that is not of our making.
+    ///
+    /// ```
+    /// use agentidp_core::{Jti, SystemRng, Timestamp};
+    /// let at: Timestamp = "2026-11-22T03:00:00.000007Z".parse()?;
+    /// assert_eq!(Jti::generate_at(at, &SystemRng)?.time(), Some(at));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn time(&self) -> Option<Timestamp> {
         time_of(&self.0)
     }

@@ -22,6 +22,12 @@ impl Cursor {
 }
 
 /// Which page is asked for.
+///
+/// ```
+/// use agentidp_core::PageRequest;
+/// assert_eq!(PageRequest::first().items(), 50);
+/// assert_eq!(PageRequest::first().limit(100_000).items(), 500);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct PageRequest {
     limit: Option<usize>,

@@ -21,6 +21,15 @@ pub fn root_did(issuer: &Issuer) -> String {
 }
 
 /// The DID of an agent; its document lies at `/agents/{id}/did.json` under the issuer.
+///
+/// ```
+/// use agentidp_core::{AgentId, Issuer, did};
+/// let issuer = Issuer::parse("https://h.example/base")?;
+/// let agent = AgentId::parse("01900000-0000-7000-8000-000000000001")?;
+/// let did = did::agent_did(&issuer, &agent);
+/// assert_eq!(did, "did:web:h.example:base:agents:01900000-0000-7000-8000-000000000001");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn agent_did(issuer: &Issuer, agent: &AgentId) -> String {
     format!("{}:agents:{agent}", root_did(issuer))
 }

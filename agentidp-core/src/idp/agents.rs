@@ -52,8 +52,8 @@ impl OrgHandle {
     /// ```
     ///
     /// # Errors
-    /// [`AgentError`] when a value breaks a rule, the agent is decommissioned or at another version
-    /// than expected, or the caller would grant a scope that it does not hold.
+    /// [`AgentError`] when there is no such agent, a value breaks a rule, the agent is decommissioned or at
+    /// another version than expected, or the caller would grant a scope that it does not hold.
     pub fn update_agent(&self, id: &AgentId, changes: &AgentChanges) -> Result<Agent, AgentError> {
         ops::agents::update(&self.acting(), id, changes)
     }
@@ -88,6 +88,19 @@ impl OrgHandle {
     /// Lets a suspended agent act again, by the credentials it had and with new tokens. One that is
     /// active stays so.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::AgentStatus;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let agent = org.register_agent(NewAgent::new("bot"))?;
+    /// assert_eq!(org.suspend_agent(&agent.id)?.status, AgentStatus::Suspended);
+    /// assert_eq!(org.reactivate_agent(&agent.id)?.status, AgentStatus::Active);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AgentError::Decommissioned`] when it is; [`AgentError::NotFound`].
     pub fn reactivate_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
@@ -113,7 +126,8 @@ impl OrgHandle {
     /// ```
     ///
     /// # Errors
-    /// [`AgentError::NotFound`] when this organization has none by that id.
+    /// [`AgentError::Member`] when it is the organization's last owner; [`AgentError::NotFound`] when this
+    /// organization has none by that id.
     pub fn decommission_agent(&self, id: &AgentId) -> Result<Agent, AgentError> {
         ops::agent_status::change(&self.acting(), id, Transition::Decommission)
     }
@@ -138,7 +152,8 @@ impl OrgHandle {
     /// ```
     ///
     /// # Errors
-    /// [`AgentError`] when the agent is not active or has too many keys published already.
+    /// [`AgentError`] when there is no such agent, it is not active or has too many keys published
+    /// already, or `overlap` is longer than 90 days.
     pub fn rotate_agent_keys(
         &self,
         id: &AgentId,
@@ -198,6 +213,20 @@ impl OrgHandle {
     }
 
     /// The public halves of an agent's keys that are published, the oldest first.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::Custody;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let agent = org.register_agent(NewAgent::new("bot"))?;
+    /// // The one that was made with the agent, whose private half is held here.
+    /// let keys = org.agent_keys(&agent.id)?;
+    /// assert_eq!((keys.len(), keys[0].custody), (1, Custody::Custodial));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AgentError::NotFound`] when this organization has no such agent.

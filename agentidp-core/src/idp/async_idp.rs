@@ -51,7 +51,8 @@ pub struct AsyncIdp {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What became of a token request that was begun without a thread which may wait.
+/// What became of a token request that was begun without a thread which may wait: the answer of
+/// [`AsyncIdp::begin_token`].
 #[derive(Debug)]
 pub enum TokenBegun {
     /// It is answered.
@@ -79,6 +80,12 @@ impl TokenRest {
 }
 
 /// All threads are busy and the queue is full.
+///
+/// ```
+/// use agentidp_core::{ErrorCode, Overloaded};
+/// assert_eq!(Overloaded.code(), ErrorCode::Overloaded);
+/// assert_eq!(Overloaded.code().http_status(), 503);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all threads are busy and the queue is full")]
 pub struct Overloaded;
@@ -110,6 +117,23 @@ impl AsyncIdp {
     ///
     /// Concurrent issuers share their commits, so more threads than processors are worth having.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::AsyncIdp;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// // Four verbs run at once, a hundred wait, and the next is refused.
+    /// let idp = AsyncIdp::with(idp, 4, 100)?;
+    /// let status = idp.run(|idp| idp.status()).await?;
+    /// assert_eq!(status.issuer.as_str(), "https://idp.example.com");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The system's error when a thread cannot be made.
     pub fn with(idp: Idp, threads: usize, queue: usize) -> std::io::Result<AsyncIdp> {
@@ -126,6 +150,23 @@ impl AsyncIdp {
 
     /// Runs `verb` on one of the threads. It runs to its end even if the future is dropped before:
     /// what it committed stays committed.
+    ///
+    /// ```
+    /// # use agentidp_core::{AsyncIdp, Config, Idp, KekSource};
+    /// use agentidp_core::PageRequest;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let idp = AsyncIdp::new(idp)?;
+    /// // The outer error is that of the queue, the inner one that of the verb.
+    /// let orgs = idp.run(|idp| idp.list_orgs(&PageRequest::first())).await??;
+    /// assert_eq!(orgs.items.len(), 1, "`system` is always there");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Overloaded`] when all threads are busy and the queue is full; nothing was done.
@@ -186,7 +227,30 @@ impl AsyncIdp {
     }
 
     /// The part of [`token`](AsyncIdp::token) that needs no thread of ours. A host that does something
-    /// around its verbs runs what is left as one of them.
+    /// around its verbs, such as counting them, runs what is left as one of them.
+    ///
+    /// ```
+    /// # use agentidp_core::{AsyncIdp, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::TokenBegun;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let idp = AsyncIdp::new(idp)?;
+    /// let token = match idp.begin_token(request).await? {
+    ///     TokenBegun::Over(answer) => answer?,
+    ///     TokenBegun::Waits(rest) => idp.run(move |idp| rest.finish(idp)).await??,
+    /// };
+    /// assert_eq!(token.expires_in, 3600);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Overloaded`] when as many tokens are being recorded as there may be; nothing was done.
@@ -212,6 +276,27 @@ impl AsyncIdp {
     /// As [`Idp::verifier`], whose reading of a row, once in a few seconds, is done on one of the
     /// threads.
     ///
+    /// ```
+    /// # use agentidp_core::{AsyncIdp, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let idp = AsyncIdp::new(idp)?;
+    /// let token = idp.token(request).await??;
+    /// let verifier = idp.verifier().await?;
+    /// let claims = verifier.verify_access_token(&token.access_token, "https://idp.example.com")?;
+    /// assert_eq!(claims.sub, agent.id.as_str());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Overloaded`] when all threads are busy and the queue is full.
     pub async fn verifier(&self) -> Result<Arc<Verifier>, Overloaded> {
@@ -222,6 +307,21 @@ impl AsyncIdp {
     }
 
     /// As [`Idp::jwks`], with the same reading.
+    ///
+    /// ```
+    /// # use agentidp_core::{AsyncIdp, Config, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// let idp = AsyncIdp::new(idp)?;
+    /// let jwks = idp.jwks().await?;
+    /// assert!(jwks.to_json().starts_with(r#"{"keys":["#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Overloaded`] when all threads are busy and the queue is full.

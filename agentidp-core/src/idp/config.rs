@@ -22,7 +22,7 @@ pub enum Database {
     /// SQLite in memory: gone when the last handle is dropped.
     #[cfg(feature = "sqlite")]
     Memory,
-    /// PostgreSQL, by its URL, which may hold a password.
+    /// PostgreSQL 15 or newer, by its URL (`postgres://user:password@host:port/database`).
     #[cfg(feature = "postgres")]
     Postgres(String),
     /// A store that was opened already, such as one that a test injects faults into.
@@ -45,14 +45,17 @@ impl std::fmt::Debug for Database {
 
 /// How to open an instance.
 ///
-/// ```no_run
+/// ```
 /// use agentidp_core::{Config, Idp, KekSource};
+/// # let home = tempfile::tempdir()?;
+/// # let home = home.path();
 ///
-/// let config = Config::sqlite("agentidp.db")
-///     .kek(KekSource::file("kek.key"))
+/// let config = Config::sqlite(home.join("agentidp.db"))
+///     .kek(KekSource::file(home.join("kek.key")))
 ///     .issuer("https://idp.example.com");
 /// let idp = Idp::open(config)?;
-/// # Ok::<(), agentidp_core::Error>(())
+/// assert_eq!(idp.status().issuer.as_str(), "https://idp.example.com");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Config {
@@ -71,6 +74,19 @@ pub struct Config {
 
 impl Config {
     /// An instance in that database.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use agentidp_core::store::SqliteStore;
+    /// use agentidp_core::{Config, Database, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// let store = Arc::new(SqliteStore::open_in_memory()?);
+    /// let config = Config::new(Database::Opened(store)).kek(KekSource::file(kek));
+    /// let idp = Idp::open(config.issuer("https://idp.example.com"))?;
+    /// idp.probe()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(database: Database) -> Config {
         Config {
             database,
@@ -99,7 +115,8 @@ impl Config {
         Config::new(Database::Memory)
     }
 
-    /// An instance in a PostgreSQL database.
+    /// An instance in a PostgreSQL database (15 or newer), by its URL:
+    /// `postgres://user:password@host:port/database`. Its role must be one that row security binds.
     #[cfg(feature = "postgres")]
     pub fn postgres(url: impl Into<String>) -> Config {
         Config::new(Database::Postgres(url.into()))
@@ -112,7 +129,8 @@ impl Config {
         self
     }
 
-    /// The issuer. A new instance needs it; one that exists must have the same.
+    /// The issuer, by the rules of [`Issuer`](crate::Issuer). A new instance needs it; one that exists must
+    /// have the same.
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<String>) -> Config {
         self.issuer = Some(issuer.into());
@@ -120,6 +138,20 @@ impl Config {
     }
 
     /// Refuses a database that belongs to another instance than this.
+    ///
+    /// ```
+    /// use agentidp_core::{Config, ErrorCode, Idp, InstanceId, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let (database, kek) = (home.path().join("agentidp.db"), home.path().join("kek.key"));
+    /// let config = || Config::sqlite(&database).kek(KekSource::file(&kek));
+    /// let id = Idp::open(config().issuer("https://idp.example.com"))?.status().instance_id;
+    /// Idp::open(config().instance(id))?;
+    ///
+    /// let another = InstanceId::parse("01900000-0000-7000-8000-000000000001")?;
+    /// let refused = Idp::open(config().instance(another)).unwrap_err();
+    /// assert_eq!(refused.code(), ErrorCode::DatabaseForeign);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn instance(mut self, instance: InstanceId) -> Config {
         self.instance = Some(instance);
@@ -131,13 +163,44 @@ impl Config {
     /// A new instance has its key from the start. One that has none yet gets it when it is opened, and
     /// tokens are signed with it once it was published for as long as the [`KeyPolicy`] says; until
     /// then with ES256. RS256 needs the provider on aws-lc.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{Alg, jose};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let config = Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com");
+    /// let idp = Idp::open(config.token_alg(Alg::EdDsa))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// assert_eq!(jose::parse_compact(&token)?.header().alg(), "EdDSA");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn token_alg(mut self, alg: Alg) -> Config {
         self.token_alg = alg;
         self
     }
 
-    /// How long the instance's keys sign, and how long they are published before.
+    /// How long the instance's keys sign, and how long they are published before. [`Idp::open`](super::Idp::open)
+    /// refuses a policy that breaks a rule.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::{ErrorCode, KeyPolicy};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let config = Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com");
+    /// // Those who verify may keep a key set for ten minutes: they could not have the new key yet.
+    /// let hasty = KeyPolicy::default().publish_before(Duration::from_secs(60));
+    /// let refused = Idp::open(config.key_policy(hasty)).unwrap_err();
+    /// assert_eq!(refused.code(), ErrorCode::ConfigInvalid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn key_policy(mut self, policy: KeyPolicy) -> Config {
         self.key_policy = policy;
@@ -161,6 +224,29 @@ impl Config {
     }
 
     /// The source of time.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use agentidp_core::{Clock, Timestamp};
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let config = Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com");
+    /// /// It is always the same time here.
+    /// #[derive(Debug)]
+    /// struct Stopped;
+    ///
+    /// impl Clock for Stopped {
+    ///     fn now(&self) -> Timestamp {
+    ///         Timestamp::from_seconds(1_795_316_400)
+    ///     }
+    /// }
+    ///
+    /// let idp = Idp::open(config.clock(Arc::new(Stopped)))?;
+    /// let org = idp.create_org(NewOrg::new("acme"))?;
+    /// assert_eq!(org.created_at.to_string(), "2026-11-22T03:00:00Z");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Config {
         self.clock = clock;
@@ -174,7 +260,8 @@ impl Config {
         self
     }
 
-    /// Refuses a schema that lacks a migration, instead of applying it.
+    /// Refuses a schema that lacks a migration, instead of applying it: see
+    /// [`Idp::migrate`](super::Idp::migrate).
     #[must_use]
     pub fn without_migrating(mut self) -> Config {
         self.migrate = false;

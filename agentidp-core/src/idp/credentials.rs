@@ -9,7 +9,9 @@ use crate::ops::{self, CredentialError};
 use super::OrgHandle;
 
 impl OrgHandle {
-    /// Lets an agent prove itself by a key whose private half it holds, instead of by a secret.
+    /// Lets an agent prove itself by a key whose private half it holds, instead of by a secret: by an
+    /// assertion that it signs (RFC 7523 section 2.2, `private_key_jwt`). See
+    /// [`ClientAuth::assertion`](crate::ClientAuth::assertion).
     ///
     /// ```
     /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
@@ -31,7 +33,8 @@ impl OrgHandle {
     ///
     /// # Errors
     /// [`CredentialError::Key`] when it is no public signature key that we accept;
-    /// [`CredentialError`] when the agent is not active, has the key already, or has too many.
+    /// [`CredentialError`] when there is no such agent, it is not active, has the key already, or has too
+    /// many, or when the credential would live for less than a second.
     pub fn add_public_key(
         &self,
         agent: &AgentId,
@@ -42,6 +45,20 @@ impl OrgHandle {
 
     /// The credential of that id, without its secret.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+    /// use agentidp_core::CredentialStatus;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// let issued = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// let found = org.credential(&issued.credential().id)?;
+    /// assert_eq!((found.status, found.expires_at), (CredentialStatus::Active, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`CredentialError::NotFound`] when this organization has none by that id.
     pub fn credential(&self, id: &CredentialId) -> Result<Credential, CredentialError> {
@@ -50,6 +67,21 @@ impl OrgHandle {
 
     /// Checks that a credential is that agent's, for a caller that may change credentials: where both
     /// are named, they must belong together.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// let other = org.register_agent(NewAgent::new("other"))?;
+    /// let id = &credential.credential().id;
+    /// org.check_credential(&agent.id, id)?;
+    /// assert!(org.check_credential(&other.id, id).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`CredentialError::NotFound`] when this organization's agent has none by that id.
@@ -109,7 +141,7 @@ impl OrgHandle {
     ///
     /// # Errors
     /// [`CredentialError`] when there is no such credential, it is over or no secret, its agent is
-    /// not active, or has too many live secrets.
+    /// not active, or has too many live secrets, or `overlap` is longer than 90 days.
     pub fn rotate_credential(
         &self,
         id: &CredentialId,

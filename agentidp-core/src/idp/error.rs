@@ -11,7 +11,26 @@ use crate::ops::{
 use crate::policy::PolicyError;
 use crate::store::StoreError;
 
-/// Any failure of the library. Each verb has a narrower one, which `?` turns into this.
+/// Any failure of the library. Each verb has a narrower one, which `?` turns into this. Match on
+/// [`code`](Error::code): messages are for people.
+///
+/// ```
+/// # use agentidp_core::{Config, KekSource};
+/// use agentidp_core::{Agent, Error, ErrorCode, Idp, NewAgent, NewOrg};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// fn welcome(idp: &Idp, slug: &str) -> Result<Agent, Error> {
+///     let org = idp.create_org(NewOrg::new(slug))?;
+///     Ok(idp.org(&org.id).register_agent(NewAgent::new("bot"))?)
+/// }
+///
+/// welcome(&idp, "acme")?;
+/// let error = welcome(&idp, "acme").unwrap_err();
+/// assert_eq!(error.code(), ErrorCode::SlugTaken);
+/// assert_eq!(error.code().http_status(), 409);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -93,6 +93,14 @@ impl Idp {
     }
 
     /// Looks at what needs no instance: the system's clock and its randomness.
+    ///
+    /// ```
+    /// use agentidp_core::{HealthStatus, Idp};
+    /// let checks = Idp::examine_machine();
+    /// let names: Vec<_> = checks.iter().map(|check| check.name).collect();
+    /// assert_eq!(names, ["clock", "entropy"]);
+    /// assert!(checks.iter().all(|check| check.status == HealthStatus::Ok), "{checks:?}");
+    /// ```
     pub fn examine_machine() -> Vec<HealthCheck> {
         vec![examine::clock(&SystemClock, None, None), examine::entropy(&SystemRng)]
     }

@@ -21,7 +21,11 @@ use super::{Config, Database, Error, OrgHandle};
 
 /// An identity provider in your process. Cheap to clone, and usable from any thread.
 ///
-/// Its methods block: issuing waits for the disk. Call them from a thread that may wait.
+/// Its methods block: issuing waits for the disk. Call them from a thread that may wait, or wrap the handle
+/// in an [`AsyncIdp`](crate::AsyncIdp).
+///
+/// Besides what each verb says, its error may be `Fault`, when the database or a key fails, and `Denied`,
+/// where the handle acts [for somebody](Idp::on_behalf_of) who may not do that.
 ///
 /// ```
 /// use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
@@ -54,6 +58,17 @@ impl std::fmt::Debug for Idp {
 impl Idp {
     /// Opens the instance that `config` describes, and makes it first where there is none.
     ///
+    /// ```
+    /// use agentidp_core::{Config, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let (database, kek) = (home.path().join("agentidp.db"), home.path().join("kek.key"));
+    /// let config = || Config::sqlite(&database).kek(KekSource::file(&kek));
+    /// let made = Idp::open(config().issuer("https://idp.example.com"))?.status();
+    /// // From now on the database knows its issuer.
+    /// assert_eq!(Idp::open(config())?.status().instance_id, made.instance_id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`OpenError`] when the database, the key or the configuration cannot be used.
     pub fn open(config: Config) -> Result<Idp, Error> {
@@ -70,6 +85,19 @@ impl Idp {
 
     /// Makes the instance that `config` describes.
     ///
+    /// ```
+    /// use agentidp_core::{Config, ErrorCode, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let (database, kek) = (home.path().join("agentidp.db"), home.path().join("kek.key"));
+    /// let config = || {
+    ///     Config::sqlite(&database).kek(KekSource::file(&kek)).issuer("https://idp.example.com")
+    /// };
+    /// Idp::create(config())?;
+    /// let refused = Idp::create(config()).unwrap_err();
+    /// assert_eq!(refused.code(), ErrorCode::AlreadyInitialized);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`OpenError::AlreadyInitialized`] where there is one; otherwise as [`Idp::open`].
     pub fn create(config: Config) -> Result<Idp, Error> {
@@ -82,6 +110,17 @@ impl Idp {
     }
 
     /// Opens the instance that `config` describes, which must be there.
+    ///
+    /// ```
+    /// use agentidp_core::{Config, ErrorCode, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let (database, kek) = (home.path().join("agentidp.db"), home.path().join("kek.key"));
+    /// let config = Config::sqlite(&database).kek(KekSource::file(&kek));
+    /// let refused = Idp::open_existing(config).unwrap_err();
+    /// assert_eq!(refused.code(), ErrorCode::NotInitialized);
+    /// assert!(!database.exists(), "nothing was made");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OpenError::NotInitialized`] where there is none; otherwise as [`Idp::open`].
@@ -105,6 +144,16 @@ impl Idp {
     /// That the instance can do its work now: the database answers and has the schema that was opened,
     /// and there is a key to sign tokens with. Reads two rows and writes none.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// // What a route such as `/readyz` asks.
+    /// assert!(idp.probe().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error`] with the code of what is wrong.
     pub fn probe(&self) -> Result<(), Error> {
@@ -122,13 +171,40 @@ impl Idp {
 
     /// Makes an organization.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::{ErrorCode, NewOrg, PlanTier};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let acme = idp.create_org(NewOrg::new("acme").plan(PlanTier::Pro))?;
+    /// assert_eq!((acme.slug.as_str(), acme.max_agents), ("acme", 100));
+    /// let taken = idp.create_org(NewOrg::new("acme")).unwrap_err();
+    /// assert_eq!(taken.code(), ErrorCode::SlugTaken);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`OrgError`] when a value breaks a rule or the slug is taken.
+    /// [`OrgError`] when a value breaks a rule, the slug is reserved or taken, or the caller may not manage
+    /// organizations.
     pub fn create_org(&self, org: NewOrg) -> Result<Org, OrgError> {
         ops::orgs::create(&self.context, &self.caller, org)
     }
 
     /// The organization that goes by that slug or id.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// use agentidp_core::ErrorCode;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let acme = idp.create_org(NewOrg::new("acme"))?;
+    /// assert_eq!(idp.find_org("acme")?.id, acme.id);
+    /// assert_eq!(idp.find_org(acme.id.as_str())?.slug, acme.slug);
+    /// assert_eq!(idp.find_org("globex").unwrap_err().code(), ErrorCode::NotFound);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError::NotFound`] when there is none.
@@ -136,7 +212,8 @@ impl Idp {
         ops::orgs::find(&self.context, &self.caller, slug_or_id)
     }
 
-    /// The handle to one organization: all that it does stays inside it.
+    /// The handle to one organization: all that it does stays inside it. Nothing is read yet: whether
+    /// there is such an organization, the first verb tells.
     pub fn org(&self, id: &OrgId) -> OrgHandle {
         OrgHandle {
             context: Arc::clone(&self.context),
@@ -175,16 +252,70 @@ impl Idp {
         Ok(Idp { caller: Arc::new(Caller::Agent(caller)), ..self.clone() })
     }
 
-    /// Answers a token request. The token is in the answer only once it is durably recorded.
+    /// Answers a token request (RFC 6749 section 4.4, RFC 8693 section 2). The token is in the answer only
+    /// once it is durably recorded.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+    /// use agentidp_core::TokenRequest;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// let request = TokenRequest::client_credentials(&agent.client_id, credential.secret());
+    /// let token = idp.token(&request)?;
+    /// assert_eq!((token.token_type, token.expires_in), ("Bearer", 3600));
+    ///
+    /// let wrong = TokenRequest::client_credentials(&agent.client_id, "guessed");
+    /// let refused = idp.token(&wrong).unwrap_err();
+    /// assert_eq!(refused.code().oauth_error(), Some("invalid_client"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`TokenError::Refused`] when the client, the scope or the resource is not right.
+    /// [`TokenError::Refused`] when the client, the scope, the resource, the proof of a key or what is handed
+    /// in for the token is not right; [`TokenError::QuotaExceeded`] when the organization has issued its
+    /// tokens of the month; [`TokenError::RateLimited`] by what [`limit_rate`](Self::limit_rate) was given.
     pub fn token(&self, request: &TokenRequest) -> Result<TokenResponse, TokenError> {
         ops::tokens::issue(&self.context, request, false)
     }
 
     /// A nonce for proofs of keys, to be sent in the field `DPoP-Nonce` (RFC 9449 section 8): good for
     /// [`limits::DPOP_NONCE_SECONDS`](crate::base::limits::DPOP_NONCE_SECONDS) at least.
+    ///
+    /// ```
+    /// # use agentidp_core::crypto::{Alg, CryptoError, CryptoProvider, base64url};
+    /// # use agentidp_core::{Clock as _, Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+    /// # use agentidp_core::{SystemClock, SystemRng, TokenRequest};
+    /// # use serde_json::json;
+    /// use agentidp_core::DpopProof;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let provider = CryptoProvider::default_provider();
+    /// # let key = provider.signer(&provider.generate(Alg::EdDsa, &SystemRng)?)?;
+    /// # let prove = |url: &str, nonce: &str| {
+    /// #     let header = json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": key.public_key().to_jwk() });
+    /// #     let iat = SystemClock.now().as_seconds();
+    /// #     let claims = json!({ "jti": "1", "htm": "POST", "htu": url, "iat": iat, "nonce": nonce });
+    /// #     let (header, claims) = (header.to_string(), claims.to_string());
+    /// #     let input = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    /// #     let signature = key.sign(input.as_bytes())?;
+    /// #     Ok::<_, CryptoError>(format!("{input}.{}", base64url(&signature)))
+    /// # };
+    /// let nonce = idp.dpop_nonce()?;
+    /// // The client makes its proof with it, and is bound to the key of the proof.
+    /// let url = "https://idp.example.com/oauth2/token";
+    /// let proof = DpopProof::new(prove(url, &nonce)?, "POST", url).require_nonce(true);
+    /// assert_eq!(idp.token(&request.dpop(proof))?.token_type, "DPoP");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TokenError`] when the instance's keys are incomplete.
@@ -230,18 +361,55 @@ impl Idp {
     /// Once in [`limits::KEYS_STALE_MAX`](crate::base::limits::KEYS_STALE_MAX) this reads a row, to
     /// notice what other processes did to the keys. When the database cannot be asked, the keys are
     /// those that it last told.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// // An agent without an audience has tokens for the issuer.
+    /// let claims = idp.verifier().verify_access_token(&token, "https://idp.example.com")?;
+    /// assert_eq!(claims.scope.as_deref(), Some("tools:read"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verifier(&self) -> Arc<Verifier> {
         self.context.known_signing().verifier()
     }
 
-    /// The public keys of this instance's tokens (RFC 7517), to verify them elsewhere: of this moment,
+    /// The public keys of this instance's tokens (RFC 7517 section 5), to verify them elsewhere: of this moment,
     /// as with [`Idp::verifier`]. Whoever keeps a copy keeps it for
     /// [`limits::JWKS_AGE_MAX`](crate::base::limits::JWKS_AGE_MAX) at most.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::jose::Jwks;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// // What a route such as `/.well-known/jwks.json` answers.
+    /// let body = idp.jwks().to_json();
+    /// assert_eq!(Jwks::parse(body.as_bytes())?.keys(), idp.jwks().keys());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn jwks(&self) -> Jwks {
         self.context.known_signing().jwks().clone()
     }
 
     /// The key by which the instance's own log is verified (C2SP signed note).
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// assert!(idp.audit_key()?.starts_with("idp.example.com/audit/"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AuditError`] when the log's key is missing.

@@ -95,6 +95,20 @@ impl Claim {
 
     /// Gives the key back: the request was refused, or failed, and did nothing.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::{IdempotencyKey, Once};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let key = IdempotencyKey::parse("order 7")?;
+    /// let Once::First(claim) = idp.once(&key, b"create acme")? else { panic!("it is new") };
+    /// // It was refused, and whoever mends it may use the key again.
+    /// claim.release()?;
+    /// assert!(matches!(idp.once(&key, b"create acme")?, Once::First(_)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Fault`] when the database fails; the key stays taken.
     pub fn release(self) -> Result<(), Fault> {

@@ -8,6 +8,25 @@ use crate::model::{Agent, Caller, IssuedCredential, NewAgent, NewCredential, Org
 use crate::ops::{self, Acting, AgentError, AuditError, Context, CredentialError, OrgError};
 
 /// One organization of an instance. The scope of all that it does is fixed here.
+///
+/// Besides what each verb says, its error may be `Fault`, when the database or a key fails, and `Denied`,
+/// where the handle acts [for somebody](crate::Idp::on_behalf_of) who may not do that, or the organization
+/// is deleted.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_core::{ErrorCode, NewAgent, NewOrg};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// let acme = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// let globex = idp.org(&idp.create_org(NewOrg::new("globex"))?.id);
+/// let bot = acme.register_agent(NewAgent::new("bot"))?;
+/// assert_eq!(acme.agent(&bot.id)?.name, "bot");
+/// // What is in another organization is not there.
+/// assert_eq!(globex.agent(&bot.id).unwrap_err().code(), ErrorCode::NotFound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct OrgHandle {
     pub(super) context: Arc<Context>,
@@ -27,6 +46,18 @@ impl OrgHandle {
     }
 
     /// The organization itself.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// use agentidp_core::PlanTier;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let acme = org.get()?;
+    /// assert_eq!((acme.slug.as_str(), acme.plan_tier), ("acme", PlanTier::Free));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError::NotFound`] when there is no such organization.
@@ -50,12 +81,24 @@ impl OrgHandle {
     /// ```
     ///
     /// # Errors
-    /// [`AgentError`] when a value breaks a rule or the organization may not have one more agent.
+    /// [`AgentError`] when a value breaks a rule, a public key is refused, the organization is not there or
+    /// not active, or it may not have one more agent.
     pub fn register_agent(&self, agent: NewAgent) -> Result<Agent, AgentError> {
         ops::agents::register(&self.acting(), agent)
     }
 
     /// The agent of that id.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let registered = org.register_agent(NewAgent::new("bot"))?;
+    /// assert_eq!(org.agent(&registered.id)?, registered);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AgentError::NotFound`] when this organization has none by that id.
@@ -82,7 +125,8 @@ impl OrgHandle {
     /// ```
     ///
     /// # Errors
-    /// [`CredentialError`] when there is no such agent or it may not have one more.
+    /// [`CredentialError`] when there is no such agent, it is not active or may not have one more secret,
+    /// or when the secret would live for less than a second.
     pub fn issue_credential(
         &self,
         agent: &AgentId,
@@ -133,8 +177,20 @@ impl OrgHandle {
         ops::audit::verify(&self.acting(), &mut |_| {})
     }
 
-    /// As [`verify_audit`](Self::verify_audit); `progress` is told every thousand entries how many are
-    /// done, since a long trail takes a while.
+    /// As [`verify_audit`](Self::verify_audit); `progress` is told after every thousand entries, and
+    /// at the end, how many are done, since a long trail takes a while.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let mut done = 0;
+    /// let report = org.verify_audit_telling(&mut |entries| done = entries)?;
+    /// assert_eq!((report.valid, done), (true, report.size));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`verify_audit`](Self::verify_audit).
@@ -146,6 +202,17 @@ impl OrgHandle {
     }
 
     /// The key by which this organization's log is verified (C2SP signed note).
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let acme = idp.create_org(NewOrg::new("acme"))?;
+    /// let key = idp.org(&acme.id).audit_key()?;
+    /// assert!(key.starts_with(&format!("idp.example.com/audit/{}+", acme.id)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AuditError`] when the log's key is missing.

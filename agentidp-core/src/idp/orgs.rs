@@ -74,7 +74,8 @@ impl OrgHandle {
     /// ```
     ///
     /// # Errors
-    /// [`OrgError`] when a value breaks a rule, or the organization is not there or deleted.
+    /// [`OrgError`] when a value breaks a rule, or the organization is not there, deleted, or at another
+    /// version than expected.
     pub fn update(&self, changes: OrgChanges) -> Result<Org, OrgError> {
         ops::orgs::update(&self.acting(), changes)
     }
@@ -107,7 +108,20 @@ impl OrgHandle {
         ops::orgs::change_status(&self.acting(), OrgTransition::Suspend)
     }
 
-    /// Activates the organization again. Tokens issued before stay void.
+    /// Activates the organization again. Tokens issued before stay void. Activating it twice is activating
+    /// it once.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// use agentidp_core::OrgStatus;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// assert_eq!(org.suspend()?.status, OrgStatus::Suspended);
+    /// assert_eq!(org.activate()?.status, OrgStatus::Active);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError::Stays`] when it is deleted.
@@ -146,6 +160,21 @@ impl OrgHandle {
     }
 
     /// How much there is of the organization: what [`delete`](Self::delete) would end.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// idp.token(&request)?;
+    /// let ends = org.footprint()?;
+    /// assert_eq!((ends.agents, ends.credentials, ends.tokens_this_month), (1, 1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError::NotFound`] when there is no such organization.
@@ -201,6 +230,21 @@ impl OrgHandle {
 
     /// Ends a membership. The agent stays an agent of the organization.
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::{PageRequest, Role};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// org.add_member(&agent.id, Role::Member)?;
+    /// org.remove_member(&agent.id)?;
+    /// assert!(org.members(&PageRequest::first())?.items.is_empty());
+    /// assert_eq!(org.agent(&agent.id)?.name, "bot");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`OrgError::Member`] when it is the last owner; [`OrgError::MemberNotFound`] when it is no
     /// member.
@@ -210,6 +254,20 @@ impl OrgHandle {
 
     /// A page of the members, in the order of their agents' ids. A suspended agent keeps its
     /// membership and cannot use it; a decommissioned one has none.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+    /// use agentidp_core::{PageRequest, Role};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// org.add_member(&agent.id, Role::Owner)?;
+    /// let page = org.members(&PageRequest::first())?;
+    /// assert_eq!((&page.items[0].agent_id, page.items[0].role), (&agent.id, Role::Owner));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OrgError`] when there is no such organization or the cursor is not one.

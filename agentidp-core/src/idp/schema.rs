@@ -70,8 +70,23 @@ impl Idp {
     ///
     /// A database without an instance, or of another one than `config` expects, is left alone.
     ///
+    /// ```
+    /// use agentidp_core::{Config, ErrorCode, Idp, KekSource};
+    /// # let home = tempfile::tempdir()?;
+    /// # let (database, kek) = (home.path().join("agentidp.db"), home.path().join("kek.key"));
+    /// let config = || Config::sqlite(&database).kek(KekSource::file(&kek));
+    /// let nothing = Idp::migrate(&config()).unwrap_err();
+    /// assert_eq!(nothing.code(), ErrorCode::NotInitialized);
+    ///
+    /// Idp::open(config().issuer("https://idp.example.com"))?;
+    /// let status = Idp::migrate(&config())?;
+    /// assert_eq!(status.schema_version, status.schema_version_known);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`OpenError`] when it is not the right database, or cannot be brought up to date.
+    /// [`OpenError`] when there is no instance, it is not the right one, or its schema cannot be brought up
+    /// to date.
     pub fn migrate(config: &Config) -> Result<SchemaStatus, Error> {
         let before = Self::schema_status(config)?;
         let Some(found) = &before.instance_id else {

@@ -9,7 +9,7 @@ use crate::ops::{self, AccessError, TokenError};
 use super::{Idp, OrgHandle};
 
 impl Idp {
-    /// Answers whether a token is active, and what it says (RFC 7662).
+    /// Answers whether a token is active, and what it says (RFC 7662 section 2).
     ///
     /// It is told to the agent that the token was issued to, to one that it is meant for (whose `url`,
     /// DID or client id is an audience of the token), and to one with the scope `tokens:introspect`,
@@ -40,17 +40,36 @@ impl Idp {
     ///
     /// # Errors
     /// [`TokenError::Refused`] when the client does not prove itself, [`TokenError::Denied`] when the
-    /// bearer that the handle acts for is not active any more. A token is never an error.
+    /// bearer that the handle acts for is not active any more, [`TokenError::RateLimited`] by what
+    /// [`limit_rate`](Self::limit_rate) was given. A token is never an error.
     pub fn introspect(&self, request: &IntrospectionRequest) -> Result<Introspection, TokenError> {
         ops::introspection::introspect(&self.context, &self.caller, request)
     }
 
-    /// Ends a token (RFC 7009): that of the client which asks, of any agent of its organization where
+    /// Ends a token (RFC 7009 section 2): that of the client which asks, of any agent of its organization where
     /// it has the scope `tokens:revoke`, and any token at all for the plain handle.
     ///
     /// Tells whether it is a token that is over now. What is no token of ours, or has expired, is not;
     /// RFC 7009 gives the same answer to the outside in either case. Our own API and introspection
     /// refuse the token from now on; who verifies tokens offline accepts it until it expires.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{IntrospectionRequest, RevocationRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// assert!(idp.revoke(&RevocationRequest::new(token.as_str()))?);
+    /// assert!(!idp.introspect(&IntrospectionRequest::new(token.as_str()))?.active);
+    /// // To end what is no token is no failure.
+    /// assert!(!idp.revoke(&RevocationRequest::new("no token"))?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`introspect`](Self::introspect), and [`TokenError::Refused`] with the code
@@ -113,6 +132,25 @@ impl OrgHandle {
     }
 
     /// Ends a token of one of the organization's agents. Tells whether it is one, and so is over now.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// assert!(org.revoke_token(&token)?);
+    /// assert!(idp.on_behalf_of(&token).is_err());
+    ///
+    /// // To another organization it is no token.
+    /// let globex = idp.org(&idp.create_org(NewOrg::new("globex"))?.id);
+    /// assert!(!globex.revoke_token(&token)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`TokenError`] when there is no such organization or the caller may not end its tokens.

@@ -5,6 +5,13 @@ use crate::crypto::KeyError;
 use crate::error::ErrorCode;
 
 /// Why a JWK or a JWK set is refused.
+///
+/// ```
+/// use agentidp_core::jose::{Jwk, JwkError};
+/// let private = br#"{"kty":"OKP","crv":"Ed25519","d":"AAAA",
+///     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+/// assert_eq!(Jwk::parse(private), Err(JwkError::Secret));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwkError {
@@ -58,6 +65,14 @@ impl JwkError {
 }
 
 /// Why a token is not valid. All share one code: a stranger is not told more.
+///
+/// ```
+/// use agentidp_core::ErrorCode;
+/// use agentidp_core::jose::{VerifyError, parse_compact};
+/// let error = parse_compact("no token").unwrap_err();
+/// assert_eq!(error, VerifyError::Form);
+/// assert_eq!(error.code(), ErrorCode::InvalidToken);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {

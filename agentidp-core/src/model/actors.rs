@@ -6,6 +6,17 @@ use crate::base::{AgentId, limits};
 
 /// The agents that act for a token's subject: the one that acts now first, then those that acted
 /// before it. Empty where the subject acts itself.
+///
+/// ```
+/// use agentidp_core::ActorChain;
+/// let (bob, ada) = ("01900000-0000-7000-8000-000000000002", "01900000-0000-7000-8000-000000000001");
+/// // The claim of a token by which Bob acts, as Ada did before him.
+/// let act = serde_json::json!({ "sub": bob, "act": { "sub": ada } });
+/// let chain = ActorChain::from_claim(Some(&act)).ok_or("not one of ours")?;
+/// assert_eq!(chain.current().map(|actor| actor.as_str()), Some(bob));
+/// assert_eq!(chain.actors().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ActorChain(Vec<AgentId>);
 

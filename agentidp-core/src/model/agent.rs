@@ -130,7 +130,7 @@ impl NewAgent {
         self
     }
 
-    /// One more resource it may ask tokens for: an absolute URI without fragment (RFC 8707).
+    /// One more resource it may ask tokens for: an absolute URI without fragment (RFC 8707 section 2).
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> NewAgent {
         self.audiences.push(audience.into());
@@ -151,7 +151,7 @@ impl NewAgent {
         self
     }
 
-    /// The longest life of its tokens, in seconds, if shorter than that of its organization.
+    /// The longest life of its tokens, in seconds, if shorter than that of its organization: 60 to 3600.
     #[must_use]
     pub fn token_life_seconds_max(mut self, seconds: i64) -> NewAgent {
         self.token_life_seconds_max = Some(seconds);

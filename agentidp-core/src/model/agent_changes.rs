@@ -134,7 +134,7 @@ impl AgentChanges {
         self
     }
 
-    /// The longest life of its tokens, in seconds, if shorter than that of its organization.
+    /// The longest life of its tokens, in seconds, if shorter than that of its organization: 60 to 3600.
     #[must_use]
     pub fn token_life_seconds_max(mut self, seconds: i64) -> AgentChanges {
         self.token_life_seconds_max = Some(Some(seconds));

@@ -125,6 +125,15 @@ pub enum Leave {
 macro_rules! actions {
     ($($name:ident: $text:literal, $leave:expr, $meaning:literal;)*) => {
         /// Something that needs leave. See [`Action::ALL`] for the table.
+        ///
+        /// ```
+        /// use agentidp_core::Action;
+        /// use agentidp_core::model::Leave;
+        /// for action in Action::ALL {
+        ///     println!("{}: {}", action.as_str(), action.meaning());
+        /// }
+        /// assert_eq!(Action::SeeAgents.leave(), Leave::Scope("agents:read"));
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Action {
@@ -200,6 +209,25 @@ actions! {
 }
 
 /// Why somebody may not do something.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+/// use agentidp_core::{AgentError, Denied, ErrorCode};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.create_org(NewOrg::new("acme"))?;
+/// # let agent = idp.org(&org.id).register_agent(NewAgent::new("bot").scope("agents:read"))?;
+/// # let credential = idp.org(&org.id).issue_credential(&agent.id, NewCredential::default())?;
+/// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+/// # let token = idp.token(&request)?.access_token;
+/// let theirs = idp.on_behalf_of(&token)?.org(&org.id);
+/// let refused = theirs.register_agent(NewAgent::new("another")).unwrap_err();
+/// assert_eq!(refused.code(), ErrorCode::InsufficientScope);
+/// let AgentError::Denied(denied) = refused else { panic!("it was denied") };
+/// assert_eq!(denied, Denied::ScopeMissing("agents:write"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denied {

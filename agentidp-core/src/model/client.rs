@@ -139,6 +139,9 @@ fn mac_at(pepper: &[u8], ids: [&str; 3], secret: &str) -> [u8; 32] {
 /// Decides whether `secret` is one of the client's, and whether that one may act. `client` is `None`
 /// when nobody goes by the id that was sent: the work is the same, so that a stranger cannot tell an
 /// unknown client from a wrong secret by the time it takes.
+///
+/// # Errors
+/// [`Refusal`] when it is none, has expired, or its client may not act.
 pub fn authenticate<'a>(
     client: Option<&'a Client>,
     peppers: &dyn Fn(i64) -> Option<[u8; 32]>,
@@ -153,6 +156,9 @@ pub fn authenticate<'a>(
 
 impl Client {
     /// Whether it may act at all, once it proved to be itself.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it or its organization is not active.
     pub fn may_act(&self) -> Result<(), Refusal> {
         if self.org_status != OrgStatus::Active {
             return Err(Refusal::OrgNotActive);

@@ -25,6 +25,17 @@ const CHECKSUM: usize = 4;
 /// A client secret: `aidp_`, then base64url of the credential's id, 256 random bits and a checksum.
 ///
 /// The id inside makes finding the credential one look-up, instead of trying every hash.
+///
+/// ```
+/// use agentidp_core::model::ClientSecret;
+/// use agentidp_core::{CredentialId, SystemClock, SystemRng};
+/// let id = CredentialId::generate(&SystemClock, &SystemRng)?;
+/// let secret = ClientSecret::generate(&id, &SystemRng)?;
+/// // Whoever finds a secret somewhere learns of which credential it is.
+/// let found = ClientSecret::parse(secret.expose()).ok_or("none of ours")?;
+/// assert_eq!(found.credential_id(), &id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ClientSecret {
     credential: CredentialId,
@@ -219,14 +230,30 @@ impl IssuedCredential {
     }
 }
 
-/// A credential to be issued.
+/// A credential to be issued: a secret, unless it is a [`public_key`](NewCredential::public_key).
+///
+/// ```
+/// use std::time::Duration;
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+/// use agentidp_core::NewCredential;
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// let hour = Duration::from_secs(3600);
+/// let issued = org.issue_credential(&agent.id, NewCredential::default().expires_in(hour))?;
+/// let credential = issued.credential();
+/// assert_eq!(credential.expires_at, Some(credential.created_at.plus(hour)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct NewCredential {
     pub(crate) expires_in: Option<Duration>,
 }
 
 impl NewCredential {
-    /// Lets it expire after `life`; it never does unless given.
+    /// Lets it expire after `life`, a second at least; it never does unless given.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> NewCredential {
         self.expires_in = Some(life);
@@ -255,7 +282,7 @@ pub struct NewKeyCredential {
 }
 
 impl NewKeyCredential {
-    /// Lets it expire after `life`; it never does unless given.
+    /// Lets it expire after `life`, a second at least; it never does unless given.
     #[must_use]
     pub fn expires_in(mut self, life: Duration) -> NewKeyCredential {
         self.expires_in = Some(life);

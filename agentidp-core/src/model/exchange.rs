@@ -5,11 +5,31 @@ use crate::base::{AgentId, Jti, OrgId, SecretString};
 use super::token::Exchanged;
 use super::{ActorChain, Client, Refusal, ScopeSet};
 
-/// What is handed in for a token.
+/// What is handed in for a token (RFC 8693 section 2.1). The subject's token is for the client or for the
+/// issuer, and names the client as one that may act: see [`TokenRequest::may_act`](super::TokenRequest::may_act).
 ///
 /// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
 /// use agentidp_core::TokenExchange;
-/// let exchange = TokenExchange::new("the subject's access token");
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let request_of = |name: &str| {
+/// #     let agent = org.register_agent(NewAgent::new(name).scope("tools:read"))?;
+/// #     let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// #     let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+/// #     Ok::<_, Box<dyn std::error::Error>>((agent, request))
+/// # };
+/// # let ((ada, request_of_ada), (bob, request_of_bob)) = (request_of("ada")?, request_of("bob")?);
+/// // Ada's token says that Bob may act for her, and he hands it in for one of his own.
+/// let subject = idp.token(&request_of_ada.may_act(&bob.id))?.access_token;
+/// let exchange = TokenExchange::new(subject);
+/// let token = idp.token(&request_of_bob.exchange(exchange))?.access_token;
+///
+/// let claims = idp.verifier().verify_access_token(&token, "https://idp.example.com")?;
+/// assert_eq!((claims.sub.as_str(), claims.client_id.as_str()), (ada.id.as_str(), bob.id.as_str()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct TokenExchange {

@@ -45,11 +45,57 @@ macro_rules! presented_token {
 }
 
 presented_token! {
-    /// A question whether a token is active, and what it says (RFC 7662).
+    /// A question whether a token is active, and what it says (RFC 7662 section 2.1). Ask it of
+    /// [`Idp::introspect`](crate::Idp::introspect).
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::IntrospectionRequest;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let new = NewAgent::new("bot").audience("https://api.example.com");
+    /// # let agent = org.register_agent(new)?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let api = org.register_agent(NewAgent::new("api").url("https://api.example.com"))?;
+    /// # let own = org.issue_credential(&api.id, NewCredential::default())?;
+    /// let token = idp.token(&request)?.access_token;
+    /// // The service at the token's audience, which is an agent itself, asks by its own secret.
+    /// let question = IntrospectionRequest::new(token.as_str()).client(&api.client_id, own.secret());
+    /// let answer = idp.introspect(&question)?;
+    /// assert!(answer.active);
+    /// assert_eq!(answer.client_id.as_deref(), Some(agent.client_id.as_str()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     IntrospectionRequest
 }
 presented_token! {
-    /// A request to end a token before it expires (RFC 7009).
+    /// A request to end a token before it expires (RFC 7009 section 2.1). Make it of
+    /// [`Idp::revoke`](crate::Idp::revoke).
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{ErrorCode, RevocationRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let other = org.register_agent(NewAgent::new("other"))?;
+    /// # let others = org.issue_credential(&other.id, NewCredential::default())?;
+    /// let token = idp.token(&request)?.access_token;
+    /// let by_another = RevocationRequest::new(token.as_str()).client(&other.client_id, others.secret());
+    /// let refused = idp.revoke(&by_another).unwrap_err();
+    /// assert_eq!(refused.code(), ErrorCode::UnauthorizedClient);
+    ///
+    /// let its_own = RevocationRequest::new(token.as_str()).client(&agent.client_id, credential.secret());
+    /// assert!(idp.revoke(&its_own)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     RevocationRequest
 }
 
@@ -69,10 +115,10 @@ pub struct Introspection {
     /// How it is presented: `Bearer`, or `DPoP` when it is bound to a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
-    /// The second from which it is no longer valid.
+    /// The second from which it is no longer valid, counted from 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
-    /// The second in which it was issued.
+    /// The second in which it was issued, counted from 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
     /// The agent.

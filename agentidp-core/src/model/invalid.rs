@@ -3,6 +3,13 @@
 use crate::error::ErrorCode;
 
 /// A value that a caller gave breaks a rule.
+///
+/// ```
+/// use agentidp_core::{ErrorCode, Issuer};
+/// let invalid = Issuer::parse("http://idp.example.com").unwrap_err();
+/// assert_eq!((invalid.field(), invalid.code()), ("issuer", ErrorCode::InvalidInput));
+/// assert!(invalid.to_string().contains("https is required"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Invalid {

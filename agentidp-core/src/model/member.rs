@@ -22,6 +22,20 @@ pub struct Member {
 }
 
 /// Why a membership stays as it is.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewOrg};
+/// use agentidp_core::{MemberStays, OrgError, Role};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// org.add_member(&agent.id, Role::Owner)?;
+/// let refused = org.remove_member(&agent.id).unwrap_err();
+/// assert!(matches!(refused, OrgError::Member(MemberStays::LastOwner)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemberStays {

@@ -11,6 +11,14 @@ use super::Invalid;
 use super::invalid::check_text;
 
 /// A name for URLs and command lines: a DNS label of lower-case ASCII.
+///
+/// ```
+/// use agentidp_core::{ErrorCode, model::Slug};
+/// assert_eq!(Slug::parse("acme-2")?.as_str(), "acme-2");
+/// assert!(Slug::parse("Acme").is_err());
+/// assert_eq!(Slug::parse("admin").unwrap_err().code(), ErrorCode::SlugReserved);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Slug(String);

@@ -35,7 +35,7 @@ impl OrgChanges {
         self
     }
 
-    /// Most seconds that a token of it lives; `None` takes the limit away.
+    /// Most seconds that a token of it lives, 60 to 3600; `None` takes the limit away.
     #[must_use]
     pub fn token_life_seconds_max(mut self, seconds: impl Into<Option<i64>>) -> OrgChanges {
         self.token_life_seconds_max = Some(seconds.into());
@@ -179,6 +179,17 @@ pub(crate) enum OrgTransition {
 }
 
 /// Why an organization stays as it is.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_core::{OrgError, OrgId, OrgStays};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// let refused = idp.org(&OrgId::system()).suspend().unwrap_err();
+/// assert!(matches!(refused, OrgError::Stays(OrgStays::System)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrgStays {

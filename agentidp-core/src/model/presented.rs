@@ -38,6 +38,23 @@ impl DpopProof {
 }
 
 /// An access token as somebody presented it.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+/// use agentidp_core::PresentedToken;
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+/// let token = idp.token(&request)?.access_token;
+/// let theirs = idp.on_behalf_of(PresentedToken::bearer(token))?;
+/// let bearer = theirs.caller().agent().map(|bearer| &bearer.agent_id);
+/// assert_eq!(bearer, Some(&agent.id));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PresentedToken {
     pub(crate) token: SecretString,
@@ -45,7 +62,7 @@ pub struct PresentedToken {
 }
 
 impl PresentedToken {
-    /// A token that was presented as `Bearer` (RFC 6750). One that is bound to a key is refused.
+    /// A token that was presented as `Bearer` (RFC 6750 section 2). One that is bound to a key is refused.
     pub fn bearer(token: impl Into<SecretString>) -> PresentedToken {
         PresentedToken { token: token.into(), proof: None }
     }

@@ -48,7 +48,15 @@ impl RateLimited {
         }
     }
 
-    /// Whole seconds to wait, at least one.
+    /// Whole seconds to wait, rounded up, at least one: the value of `Retry-After` (RFC 9110 section 10.2.3).
+    ///
+    /// ```
+    /// use agentidp_core::{RateLimited, RateScope};
+    /// use std::time::Duration;
+    /// let retry_after = Duration::from_millis(1500);
+    /// let limited = RateLimited { scope: RateScope::Organization, per_minute_max: 60, retry_after };
+    /// assert_eq!(limited.retry_after_seconds(), 2);
+    /// ```
     pub fn retry_after_seconds(&self) -> u64 {
         let whole = self.retry_after.as_secs();
         (whole + u64::from(self.retry_after.subsec_nanos() > 0)).max(1)

@@ -33,6 +33,14 @@ impl ScopeToken {
 }
 
 /// Scopes without duplicates, in the order given.
+///
+/// ```
+/// use agentidp_core::model::ScopeSet;
+/// let scopes = ScopeSet::parse("tools:write tools:read tools:write")?;
+/// assert!(scopes.contains("tools:read"));
+/// assert_eq!(scopes.to_string(), "tools:write tools:read");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeSet(Vec<ScopeToken>);
 

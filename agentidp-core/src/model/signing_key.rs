@@ -193,6 +193,7 @@ pub(crate) struct KeyKind {
 }
 
 /// How long the instance's keys sign, and how long they are published before.
+/// [`Config::key_policy`](crate::Config::key_policy) takes it, and opening refuses one that breaks a rule.
 ///
 /// ```
 /// use std::time::Duration;
@@ -286,6 +287,18 @@ impl KeyRotation {
 
     /// Lets the new key sign at once, before everybody who verifies can have fetched it: resource
     /// servers with an older copy of the key set refuse its tokens until they fetch it anew.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource};
+    /// use agentidp_core::{Alg, KeyRotation, KeyState};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// let rotated = idp.rotate_key(KeyRotation::tokens(Alg::Es256).now())?;
+    /// assert_eq!(rotated.key.state, KeyState::Current);
+    /// assert!(rotated.retired.is_some_and(|old| idp.jwks().to_json().contains(&old)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn now(mut self) -> KeyRotation {
         self.now = true;
@@ -316,6 +329,17 @@ pub(crate) enum KeyTurn {
 }
 
 /// Why a key is not rotated or revoked.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_core::{Alg, KeyPurpose, KeyRefusal, KeyRotation, SigningKeyError};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// let refused = idp.rotate_key(KeyRotation::of(KeyPurpose::Audit, Alg::EdDsa)).unwrap_err();
+/// assert!(matches!(refused, SigningKeyError::Refused(KeyRefusal::AuditKey)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyRefusal {

@@ -30,10 +30,22 @@ pub(super) const INSTANCE_ADMINISTRATION: &str = "admin:";
 /// another token (RFC 8693).
 ///
 /// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
 /// use agentidp_core::TokenRequest;
-/// let request = TokenRequest::client_credentials("client", "aidp_secret")
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let new = NewAgent::new("bot").scope("tools:read").scope("tools:write");
+/// # let new = new.audience("https://api.example.com").audience("https://other.example.com");
+/// # let agent = org.register_agent(new)?;
+/// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// let request = TokenRequest::client_credentials(&agent.client_id, credential.secret())
 ///     .scope("tools:read")
 ///     .resource("https://api.example.com");
+/// let token = idp.token(&request)?;
+/// assert_eq!(token.scope.as_deref(), Some("tools:read"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct TokenRequest {
@@ -66,14 +78,16 @@ impl TokenRequest {
         TokenRequest::new(ClientAuth::secret(client_id, client_secret))
     }
 
-    /// Asks for these scopes, separated by spaces. All that the audience admits unless given.
+    /// Asks for these scopes, separated by spaces (RFC 6749 section 3.3). All that the audience admits unless
+    /// given, but for `openid`.
     #[must_use]
     pub fn scope(mut self, scope: impl Into<String>) -> TokenRequest {
         self.scope = Some(scope.into());
         self
     }
 
-    /// Asks for a token for this resource (RFC 8707).
+    /// Asks for a token for this resource (RFC 8707 section 2): one of the agent's audiences, byte for byte,
+    /// or the issuer. One at most may be asked for.
     #[must_use]
     pub fn resource(mut self, resource: impl Into<String>) -> TokenRequest {
         self.resources.push(resource.into());
@@ -88,14 +102,15 @@ impl TokenRequest {
         self
     }
 
-    /// Asks for a token in exchange for another, instead of one for the client itself.
+    /// Asks for a token in exchange for another (RFC 8693 section 2.1), instead of one for the client itself.
     #[must_use]
     pub fn exchange(mut self, exchange: TokenExchange) -> TokenRequest {
         self.exchange = Some(exchange);
         self
     }
 
-    /// Binds the token to the key of this proof (RFC 9449 section 5).
+    /// Binds the token to the key of this proof (RFC 9449 section 5). See
+    /// [`Idp::dpop_nonce`](crate::Idp::dpop_nonce).
     #[must_use]
     pub fn dpop(mut self, proof: DpopProof) -> TokenRequest {
         self.dpop = Some(proof);

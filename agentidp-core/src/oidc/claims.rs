@@ -82,6 +82,15 @@ impl AccessTokenClaims {
     }
 
     /// The scopes, one by one.
+    ///
+    /// ```
+    /// use agentidp_core::oidc::AccessTokenClaims;
+    /// let claims = AccessTokenClaims::from_payload(br#"{"iss":"https://idp.example.com","sub":"a",
+    ///     "aud":"https://api.example.com","iat":1,"exp":2,"jti":"b","client_id":"a",
+    ///     "organization_id":"c","scope":"tools:read tools:write"}"#)?;
+    /// assert_eq!(claims.scopes().collect::<Vec<_>>(), ["tools:read", "tools:write"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scope.iter().flat_map(|scope| scope.split(' ')).filter(|scope| !scope.is_empty())
     }

@@ -40,6 +40,33 @@ pub struct ProvenKey {
 /// Verifies a proof for `request` (RFC 9449 section 4.3, but for the nonce and the single use). It
 /// brings its own key: what it proves is that whoever made it has that one.
 ///
+/// ```
+/// # #[cfg(any(feature = "aws-lc", feature = "rustcrypto"))]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use agentidp_core::crypto::{Alg, CryptoProvider, base64url};
+/// # use agentidp_core::{SystemRng, verify::{ProvenRequest, verify_dpop_proof}};
+/// use agentidp_core::{Clock as _, SystemClock};
+/// # let provider = CryptoProvider::default_provider();
+/// # let key = provider.signer(&provider.generate(Alg::EdDsa, &SystemRng)?)?;
+/// # let now = SystemClock.now().as_seconds();
+/// let url = "https://api.example.com/invoices";
+/// let header = serde_json::json!({
+///     "typ": "dpop+jwt", "alg": "EdDSA", "jwk": key.public_key().to_jwk(),
+/// });
+/// let claims = serde_json::json!({ "jti": "1", "htm": "GET", "htu": url, "iat": now });
+/// # let (header, claims) = (header.to_string(), claims.to_string());
+/// let input = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+/// let proof = format!("{input}.{}", base64url(&key.sign(input.as_bytes())?));
+///
+/// let request = ProvenRequest { method: "GET", url, access_token: None };
+/// let proven = verify_dpop_proof(&proof, request, &provider, SystemClock.now())?;
+/// assert_eq!(proven.jkt, key.public_key().thumbprint());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(any(feature = "aws-lc", feature = "rustcrypto")))]
+/// # fn main() {}
+/// ```
+///
 /// # Errors
 /// [`VerifyError`] when anything at all is not as it should be.
 pub fn verify_dpop_proof(
@@ -95,6 +122,14 @@ pub fn bound_to(jkt: &str) -> Value {
 }
 
 /// The key that a token is bound to by its claim `cnf`.
+///
+/// ```
+/// use agentidp_core::oidc::{bound_key, bound_to};
+/// let cnf = bound_to("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+/// assert_eq!(bound_key(Some(&cnf))?, Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+/// assert_eq!(bound_key(None)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`VerifyError::Claim`] when the claim says anything else: what we cannot check we do not ignore.

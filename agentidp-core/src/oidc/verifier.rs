@@ -85,6 +85,27 @@ impl Verifier {
     /// Issuer, audience and scope do not tell one tenant of an instance from another: any of them may
     /// register an agent with your audience. A resource that belongs to one organization says so here;
     /// one that serves several compares the claim with the owner of what is asked for.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// # use agentidp_core::verify::{CryptoProvider, Verifier};
+    /// use agentidp_core::verify::VerifyError;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let globex = idp.create_org(NewOrg::new("globex"))?.id;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let (jwks, provider) = (idp.jwks(), CryptoProvider::default_provider());
+    /// # let issuer = "https://idp.example.com";
+    /// let verifier = Verifier::new(issuer, &jwks, &provider)?.organization(globex.as_str());
+    /// let token_of_acme = idp.token(&request)?.access_token;
+    /// let refused = verifier.verify_access_token(&token_of_acme, issuer);
+    /// assert_eq!(refused, Err(VerifyError::Organization));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn organization(mut self, organization: impl Into<String>) -> Verifier {
         self.organization = Some(organization.into());
@@ -108,6 +129,27 @@ impl Verifier {
     /// Verifies an access token (RFC 9068 section 4) meant for `audience`, which was presented without
     /// the proof of a key: one that is bound to a key is refused (RFC 9449 section 7.2).
     ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::verify::VerifyError;
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let new = NewAgent::new("bot").scope("tools:read").audience("https://api.example.com");
+    /// # let agent = org.register_agent(new)?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request)?.access_token;
+    /// let verifier = idp.verifier();
+    /// let claims = verifier.verify_access_token(&token, "https://api.example.com")?;
+    /// assert_eq!(claims.sub, agent.id.as_str());
+    ///
+    /// let elsewhere = verifier.verify_access_token(&token, "https://other.example.com");
+    /// assert_eq!(elsewhere, Err(VerifyError::Audience));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`VerifyError`] when anything at all is not as it should be.
     pub fn verify_access_token(
@@ -125,6 +167,52 @@ impl Verifier {
     /// Verifies an access token meant for `audience`, which was presented with the proof that
     /// `proven` came of: of a request that brought this very token (RFC 9449 section 7.1). The resource
     /// remembers [`ProvenKey::single_use`], so that no proof is used twice.
+    ///
+    /// ```
+    /// # use agentidp_core::crypto::{Alg, CryptoError, CryptoProvider, base64url, sha256};
+    /// # use agentidp_core::{Config, DpopProof, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+    /// # use agentidp_core::{SystemRng, TokenRequest};
+    /// # use serde_json::json;
+    /// use agentidp_core::verify::{ProvenRequest, verify_dpop_proof};
+    /// use agentidp_core::{Clock as _, SystemClock};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let new = NewAgent::new("bot").scope("tools:read").audience("https://api.example.com");
+    /// # let agent = org.register_agent(new)?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// # let provider = CryptoProvider::default_provider();
+    /// # let key = provider.signer(&provider.generate(Alg::EdDsa, &SystemRng)?)?;
+    /// # let prove = |method: &str, url: &str, ath: Option<String>| {
+    /// #     let header = json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": key.public_key().to_jwk() });
+    /// #     let iat = SystemClock.now().as_seconds();
+    /// #     let mut claims = json!({ "jti": "1", "htm": method, "htu": url, "iat": iat });
+    /// #     if let Some(ath) = ath {
+    /// #         claims["ath"] = json!(ath);
+    /// #     }
+    /// #     let (header, claims) = (header.to_string(), claims.to_string());
+    /// #     let input = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    /// #     let signature = key.sign(input.as_bytes())?;
+    /// #     Ok::<_, CryptoError>(format!("{input}.{}", base64url(&signature)))
+    /// # };
+    /// # let url = "https://idp.example.com/oauth2/token";
+    /// # let request = request.dpop(DpopProof::new(prove("POST", url, None)?, "POST", url));
+    /// # let token = idp.token(&request)?.access_token;
+    /// # let ath = base64url(&sha256(&[token.as_bytes()]));
+    /// # let (verifier, audience) = (idp.verifier(), "https://api.example.com");
+    /// let url = "https://api.example.com/invoices";
+    /// # let proof = prove("GET", url, Some(ath))?;
+    /// // `proof` is the field `DPoP` of the request, and `token` what `Authorization` says after `DPoP`.
+    /// let request = ProvenRequest { method: "GET", url, access_token: Some(token.as_str()) };
+    /// let proven = verify_dpop_proof(&proof, request, &provider, SystemClock.now())?;
+    /// let claims = verifier.verify_bound_access_token(&token, audience, &proven)?;
+    /// assert_eq!(claims.sub, agent.id.as_str());
+    /// // As a bearer token it is worth nothing.
+    /// assert!(verifier.verify_access_token(&token, audience).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`VerifyError`] when anything at all is not as it should be, or the token is not bound to the
@@ -180,6 +268,24 @@ impl Verifier {
     }
 
     /// Verifies an ID token (OpenID Connect Core section 3.1.3.7) issued to `client_id` alone.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+    /// use agentidp_core::{Alg, oidc};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// # let agent = org.register_agent(NewAgent::new("bot").scope("openid"))?;
+    /// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+    /// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+    /// let token = idp.token(&request.scope("openid"))?;
+    /// let id_token = token.id_token.ok_or("`openid` was granted")?;
+    /// let claims = idp.verifier().verify_id_token(&id_token, agent.client_id.as_str())?;
+    /// assert_eq!(claims.agent_name, "bot");
+    /// assert_eq!(claims.at_hash, Some(oidc::at_hash(Alg::Es256, &token.access_token)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`VerifyError`] when anything at all is not as it should be.

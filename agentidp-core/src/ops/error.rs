@@ -101,6 +101,13 @@ macro_rules! denied_into {
 denied_into!(OrgError, AgentError, CredentialError, TokenError, AuditError, SigningKeyError);
 
 /// Opening or making an instance failed.
+///
+/// ```
+/// use agentidp_core::{Config, Error, ErrorCode, Idp, OpenError};
+/// let error = Idp::open(Config::memory()).unwrap_err();
+/// assert_eq!(error.code(), ErrorCode::ConfigInvalid);
+/// assert!(matches!(error, Error::Open(OpenError::ConfigMissing(_))));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -128,6 +135,18 @@ pub enum OpenError {
 }
 
 /// A verb on organizations was refused or failed.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_core::{NewOrg, OrgError};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// idp.create_org(NewOrg::new("acme"))?;
+/// let refused = idp.create_org(NewOrg::new("acme")).unwrap_err();
+/// assert!(matches!(refused, OrgError::SlugTaken(slug) if slug == "acme"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OrgError {
@@ -175,6 +194,20 @@ pub enum OrgError {
 }
 
 /// A verb on agents was refused or failed.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_core::{AgentError, NewAgent, NewOrg};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// let org = idp.create_org(NewOrg::new("acme").max_agents(1))?;
+/// let org = idp.org(&org.id);
+/// org.register_agent(NewAgent::new("first"))?;
+/// let refused = org.register_agent(NewAgent::new("second")).unwrap_err();
+/// assert!(matches!(refused, AgentError::LimitReached(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgentError {
@@ -247,6 +280,23 @@ impl From<ChangeRefused> for AgentError {
 }
 
 /// A verb on credentials was refused or failed.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg};
+/// use agentidp_core::{CredentialError, RevokeTokens};
+/// use std::time::Duration;
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// let id = &credential.credential().id;
+/// org.revoke_credential(id, RevokeTokens::No)?;
+/// let refused = org.rotate_credential(id, Duration::ZERO).unwrap_err();
+/// assert!(matches!(refused, CredentialError::Over));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
@@ -289,6 +339,18 @@ pub enum CredentialError {
 }
 
 /// A verb on the audit trail was refused or failed.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+/// use agentidp_core::{AuditError, Cursor, PageRequest};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// let page = PageRequest::first().after(Cursor::new("somewhere"));
+/// assert!(matches!(org.audit(&page), Err(AuditError::Cursor(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
@@ -307,6 +369,16 @@ pub enum AuditError {
 }
 
 /// A verb on the instance's keys was refused or failed.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_core::SigningKeyError;
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// assert!(matches!(idp.revoke_key("nobody's"), Err(SigningKeyError::NotFound)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningKeyError {

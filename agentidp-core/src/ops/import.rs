@@ -46,6 +46,20 @@ impl<'a> ImportOptions<'a> {
     }
 
     /// Checks all lines and stores nothing.
+    ///
+    /// ```
+    /// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+    /// use agentidp_core::{AgentFilter, ImportOptions, PageRequest};
+    /// # let home = tempfile::tempdir()?;
+    /// # let kek = home.path().join("kek.key");
+    /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+    /// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+    /// let lines = br#"{"name":"invoice-bot"}"#;
+    /// let report = org.import(&mut lines.as_slice(), ImportOptions::new().dry_run(true))?;
+    /// assert_eq!((report.imported, report.refused), (1, 0));
+    /// assert!(org.list_agents(&AgentFilter::All, &PageRequest::first())?.items.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> ImportOptions<'a> {
         self.dry_run = dry_run;

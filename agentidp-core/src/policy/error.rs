@@ -7,6 +7,14 @@ use crate::base::limits;
 use crate::error::ErrorCode;
 
 /// A policy was refused when it was loaded: no instance is opened with it.
+///
+/// ```
+/// use agentidp_core::{PolicyError, RegoPolicy};
+/// let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("authz.rego"), "package agentidp.authz\nallowed := true")?;
+/// assert!(matches!(RegoPolicy::from_dir(dir.path()), Err(PolicyError::NoRule)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {

@@ -38,16 +38,26 @@ const STEPS_BETWEEN_LOOKS: NonZeroU32 = NonZeroU32::new(64).unwrap();
 /// it is asked, and what holds whatever it says.
 ///
 /// ```
-/// use agentidp_core::{Config, Idp, KekSource, RegoPolicy};
+/// # use agentidp_core::{NewAgent, NewCredential, NewOrg, TokenRequest};
+/// use agentidp_core::{Config, ErrorCode, Idp, KekSource, RegoPolicy};
 /// # let home = tempfile::tempdir()?;
 /// # let kek = home.path().join("kek.key");
 /// # let dir = home.path().join("policies");
 /// # std::fs::create_dir(&dir)?;
+/// // The file `authz.rego` there: package agentidp.authz
+/// //                              default allow := false
 /// # std::fs::write(dir.join("authz.rego"), "package agentidp.authz\ndefault allow := false")?;
-///
 /// let policy = RegoPolicy::from_dir(&dir)?;
 /// let config = Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com");
 /// let idp = Idp::open(config.policy(policy))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+///
+/// let token = idp.token(&request)?.access_token;
+/// let theirs = idp.on_behalf_of(&token)?.org(&agent.organization_id);
+/// assert_eq!(theirs.get().unwrap_err().code(), ErrorCode::Forbidden);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -19,6 +19,14 @@ pub(crate) fn routes(app: &App) -> Router<App> {
 }
 
 /// The document that an instance which goes by `issuer` serves as `/openapi.json` (OpenAPI 3.1).
+///
+/// ```
+/// use agentidp_core::Issuer;
+/// let document = agentidp_http::openapi_document(&Issuer::parse("https://idp.example.com")?);
+/// assert_eq!(document["openapi"], "3.1.0");
+/// assert!(document["paths"].get("/agents").is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn openapi_document(issuer: &Issuer) -> serde_json::Value {
     openapi::complete(described().split_for_parts().1, issuer.as_str())
 }

@@ -7,6 +7,19 @@ use std::path::PathBuf;
 use agentidp_core::ErrorCode;
 
 /// The server does not start.
+///
+/// ```
+/// use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_http::{ServeError, ServeOptions, serve};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// // Anybody on the way could read the tokens.
+/// let in_the_open = ServeOptions::new("0.0.0.0:8080".parse()?);
+/// let refused = serve(idp, in_the_open, |_| {}).unwrap_err();
+/// assert!(matches!(refused, ServeError::Plain(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {

@@ -5,6 +5,14 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Addresses that share their first bits, one bit at least (RFC 4632).
+///
+/// ```
+/// use agentidp_http::Network;
+/// let network: Network = "fd00::/8".parse()?;
+/// assert!(network.contains("fd12::1".parse()?));
+/// assert!("fd12::1/8".parse::<Network>().is_err(), "bits beyond the first eight");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     first: IpAddr,

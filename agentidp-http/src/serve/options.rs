@@ -11,6 +11,15 @@ use crate::observe::LogOptions;
 use super::{Network, ServeError};
 
 /// How the server listens, whom it believes, and how long anybody may take.
+///
+/// ```
+/// use agentidp_http::ServeOptions;
+/// let mut options = ServeOptions::new("127.0.0.1:8080".parse()?);
+/// options.trusted_proxies = vec!["10.0.0.0/8".parse()?];
+/// options.limits.per_address_per_minute = Some(600);
+/// assert!(options.trusted_proxies[0].contains("10.1.2.3".parse()?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ServeOptions {

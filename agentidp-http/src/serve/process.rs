@@ -29,6 +29,16 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 /// Serves the instance until SIGTERM or SIGINT, then lets what is in flight end. Blocks until then.
 /// `ready` is told where the server listens, as soon as it does.
 ///
+/// ```no_run
+/// use agentidp_core::{Config, Idp, KekSource};
+/// use agentidp_http::{ServeOptions, serve};
+/// let config = Config::sqlite("agentidp.db").kek(KekSource::file("kek.key"));
+/// let idp = Idp::open(config.issuer("http://localhost:8080"))?;
+/// let options = ServeOptions::new("127.0.0.1:8080".parse()?);
+/// serve(idp, options, |listening| println!("listening on {}", listening.public))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ServeError`] when it cannot start: nothing was served.
 pub fn serve(

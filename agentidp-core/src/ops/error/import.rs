@@ -7,6 +7,21 @@ use super::AgentError;
 use crate::ops::import::ImportReport;
 
 /// An import stopped. What stands in [`ImportError::report`] is done all the same.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewOrg};
+/// use agentidp_core::{ErrorCode, ImportOptions};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// org.suspend()?;
+/// let lines = br#"{"name":"invoice-bot"}"#;
+/// let stopped = org.import(&mut lines.as_slice(), ImportOptions::new()).unwrap_err();
+/// assert_eq!(stopped.code(), ErrorCode::NotActive);
+/// assert_eq!(stopped.report().imported, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the import stopped at line {}: {source}", report.lines)]
 pub struct ImportError {

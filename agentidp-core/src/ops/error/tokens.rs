@@ -10,6 +10,25 @@ use crate::model::{Denied, Invalid, RateLimited, Refusal};
 use super::Fault;
 
 /// A request for a token, or one about a token, was refused or failed.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+/// use agentidp_core::{ErrorCode, TokenError};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let new = NewOrg::new("acme").max_tokens_per_month(1);
+/// # let org = idp.org(&idp.create_org(new)?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+/// // The organization may have one token a month.
+/// idp.token(&request)?;
+/// let refused = idp.token(&request).unwrap_err();
+/// assert_eq!(refused.code(), ErrorCode::QuotaExceeded);
+/// assert!(matches!(refused, TokenError::QuotaExceeded { limit: 1, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -89,6 +108,24 @@ impl TokenError {
 }
 
 /// The bearer of an access token was not admitted.
+///
+/// ```
+/// # use agentidp_core::{Config, Idp, KekSource, NewAgent, NewCredential, NewOrg, TokenRequest};
+/// use agentidp_core::{AccessError, ErrorCode};
+/// # let home = tempfile::tempdir()?;
+/// # let kek = home.path().join("kek.key");
+/// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
+/// # let org = idp.org(&idp.create_org(NewOrg::new("acme"))?.id);
+/// # let agent = org.register_agent(NewAgent::new("bot").scope("tools:read"))?;
+/// # let credential = org.issue_credential(&agent.id, NewCredential::default())?;
+/// # let request = TokenRequest::client_credentials(&agent.id, credential.secret());
+/// let token = idp.token(&request)?.access_token;
+/// org.suspend_agent(&agent.id)?;
+/// let refused = idp.on_behalf_of(&token).unwrap_err();
+/// assert_eq!(refused.code(), ErrorCode::InvalidToken);
+/// assert!(matches!(refused, AccessError::NotActive));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
