@@ -13,7 +13,7 @@ super::on_every_engine!(
     another_instance_and_another_key_are_found,
 );
 
-fn config(test: &TestIdp) -> Config {
+pub(super) fn config(test: &TestIdp) -> Config {
     Config::new(Database::Opened(test.store.clone()))
         .kek(KekSource::file(test.kek_path()))
         .clock(test.clock.clone())
@@ -53,7 +53,8 @@ fn an_instance_in_order_is_healthy_and_left_as_it_is(engine: Engine) {
     test.finish();
 }
 
-const MOVE_HEAD: &str = "UPDATE audit_heads SET size = size + ?2 WHERE organization_id = ?1";
+pub(super) const MOVE_HEAD: &str =
+    "UPDATE audit_heads SET size = size + ?2 WHERE organization_id = ?1";
 
 fn one_broken_trail_is_named_and_the_others_are_verified(engine: Engine) {
     let test = engine.idp();

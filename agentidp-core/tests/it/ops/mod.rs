@@ -19,6 +19,7 @@ mod foreign;
 mod heads;
 mod import;
 mod imported_agents;
+mod instance_verbs;
 mod introspection;
 mod key_faults;
 mod key_histories;
@@ -35,6 +36,7 @@ mod outbox;
 mod owners;
 #[cfg(feature = "policy-rego")]
 mod policy;
+mod public_api;
 mod public_keys;
 mod quota;
 mod revocation;
