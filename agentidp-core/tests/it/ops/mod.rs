@@ -39,6 +39,7 @@ mod policy;
 mod public_api;
 mod public_keys;
 mod quota;
+mod read_faults;
 mod revocation;
 mod standing;
 mod submitted;
