@@ -38,6 +38,7 @@ mod owners;
 mod policy;
 mod public_api;
 mod public_keys;
+mod purging;
 mod quota;
 mod read_faults;
 mod revocation;
