@@ -142,7 +142,7 @@ impl Idp {
     }
 
     /// That the instance can do its work now: the database answers and has the schema that was opened,
-    /// and there is a key to sign tokens with. Reads two rows and writes none.
+    /// and there is a key to sign tokens with. Reads three rows and writes none.
     ///
     /// ```
     /// # use agentidp_core::{Config, Idp, KekSource};

@@ -169,7 +169,14 @@ impl Context {
     pub(crate) fn probe(&self) -> Result<(), Fault> {
         self.store.read(&Scope::Instance, installation::check_schema)?;
         self.reload_signing()?;
-        self.signing().token(self.token_alg).map(|_| ())
+        let signing = self.signing();
+        let kid = signing.token(self.token_alg)?.access_token.kid();
+        // A token is recorded only while its key's row is the current one, and whoever took that away by
+        // hand has counted no change. The version last: a key that was rotated meanwhile is not missed.
+        let missing = self.store.read::<_, StoreError>(&Scope::Instance, |tx| {
+            Ok(!signing_keys::is_current(tx, kid)? && signing_keys::version(tx)? == signing.version)
+        })?;
+        if missing { Err(Fault::MissingKey("token signing")) } else { Ok(()) }
     }
 
     /// Lets go of the keys and the clients of an organization that was deleted.

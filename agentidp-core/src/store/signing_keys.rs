@@ -22,6 +22,13 @@ pub(crate) fn version(tx: &mut dyn Tx) -> Result<i64, StoreError> {
     Ok(tx.row(VERSION, &[], |row| row.int(0))?.unwrap_or_default())
 }
 
+const IS_CURRENT: &str = "SELECT COUNT(*) FROM signing_keys WHERE kid = ?1 AND state = 'current'";
+
+/// Whether the key of that name signs.
+pub(crate) fn is_current(tx: &mut dyn Tx, kid: &str) -> Result<bool, StoreError> {
+    Ok(tx.row(IS_CURRENT, &[Value::Text(kid)], |row| row.int(0))? == Some(1))
+}
+
 const COUNT_CHANGE: &str = "UPDATE instance SET keys_version = keys_version + 1
     WHERE id = 1 AND keys_version = ?2 AND ?1 = '00000000-0000-7000-8000-000000000000'";
 

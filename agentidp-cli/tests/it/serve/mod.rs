@@ -9,6 +9,7 @@ mod plain;
 mod policy;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod readiness;
 mod server;
 mod sockets;
 mod tls;
