@@ -1,10 +1,11 @@
-//! Two servers of one instance on PostgreSQL, where tokens, quotas and locks go other ways than on SQLite.
+//! Servers on PostgreSQL, where tokens, quotas and locks go other ways than on SQLite, and which may go away.
 
-use agentidp_testkit::TestDatabase;
+use agentidp_testkit::{Session, TestDatabase};
 use serde_json::{Value, json};
 
 use crate::sandbox::{Agent, ISSUER, Sandbox};
 
+use super::readiness::{is_not_ready, is_ready};
 use super::server::{Reply, Server, basic, form_request};
 
 /// An agent of the organization with these scopes, whose tokens are for the issuer.
@@ -38,23 +39,30 @@ fn api(server: &Server, token: &str, method: &str, path: &str, body: &Value) -> 
     ask(server, method, path, &fields, &body)
 }
 
-#[test]
-fn two_servers_of_one_database_are_one_instance() {
-    let database = TestDatabase::new();
+/// One with an instance in that database.
+fn sandbox(database: &TestDatabase) -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.variables.insert("AGENTIDP_DATABASE_URL".to_owned(), database.url());
     assert_eq!(sandbox.run(&["init", "--issuer", ISSUER]).exit, 0);
+    sandbox
+}
+
+fn start(sandbox: &Sandbox, database: &TestDatabase) -> Server {
+    Server::start_with(sandbox, &[], |command| {
+        command.env("AGENTIDP_DATABASE_URL", database.url());
+    })
+}
+
+#[test]
+fn two_servers_of_one_database_are_one_instance() {
+    let database = TestDatabase::new();
+    let sandbox = sandbox(&database);
     for org in ["acme", "globex"] {
         let limits = ["--max-tokens-per-month", "40"];
         let create = ["--json", "org", "create", "--slug", org];
         assert_eq!(sandbox.run(&[&create[..], &limits[..]].concat()).exit, 0);
     }
-    let start = || {
-        Server::start_with(&sandbox, &[], |command| {
-            command.env("AGENTIDP_DATABASE_URL", database.url());
-        })
-    };
-    let (one, other) = (start(), start());
+    let (one, other) = (start(&sandbox, &database), start(&sandbox, &database));
     let manager = agent(&sandbox, "acme", &["agents:read", "agents:write"]);
     let stranger = agent(&sandbox, "globex", &["agents:read"]);
     assert_eq!(one.get("/readyz").status, 200);
@@ -97,4 +105,38 @@ fn two_servers_of_one_database_are_one_instance() {
     other.end();
     let report = sandbox.run(&["--json", "audit", "verify", "--org", "acme"]);
     assert_eq!((report.exit, &report.json()["valid"]), (0, &json!(true)));
+}
+
+/// A role that may not log in any more and whose connections were ended is as a server that is stopped, and
+/// leaves the server to other tests.
+#[test]
+fn a_database_that_went_away_is_told_until_it_is_back() {
+    let database = TestDatabase::new();
+    let sandbox = sandbox(&database);
+    assert_eq!(sandbox.run(&["org", "create", "--slug", "acme"]).exit, 0);
+    let agent = agent(&sandbox, "acme", &["agents:read"]);
+    let server = start(&sandbox, &database);
+    is_ready(&server);
+    assert_eq!(server.token_of(&agent).status, 200);
+    let role = database.name();
+    let mut superuser = Session::connect(&database.superuser_url());
+    superuser.run(&format!("ALTER ROLE {role} NOLOGIN"));
+    superuser.run(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+    ));
+    is_not_ready(&server, "database_unavailable");
+    let reply = server.token_of(&agent);
+    assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{reply:?}");
+    let told = json!({
+        "error": "temporarily_unavailable",
+        "error_description": "The database cannot be reached or opened.",
+    });
+    assert_eq!(reply.json(), told);
+    superuser.run(&format!("ALTER ROLE {role} LOGIN"));
+    is_ready(&server);
+    assert_eq!(server.token_of(&agent).status, 200);
+    let said = server.end();
+    // The log tells what went wrong, and not the URL with its password.
+    assert!(said.contains("\"cause\":\"database not available"), "{said}");
+    assert!(!said.contains("postgres://") && !said.contains(&format!(":{role}@")), "{said}");
 }
