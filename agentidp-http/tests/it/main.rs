@@ -1,4 +1,5 @@
-//! The server's answers, through its router and without a socket.
+//! The server's answers, through its router and without a socket; where its background work has a part,
+//! through one.
 //!
 //! `cfg(test)` is always true here. It tells clippy that helpers are tests too.
 
@@ -27,6 +28,9 @@ mod declared;
 #[cfg(test)]
 mod forms;
 #[cfg(test)]
+#[cfg(unix)]
+mod key_turns;
+#[cfg(test)]
 mod oauth_agent_info;
 #[cfg(test)]
 mod oauth_assertions;
@@ -52,5 +56,8 @@ mod pen;
 mod problems;
 #[cfg(test)]
 mod rate_limits;
+#[cfg(test)]
+#[cfg(unix)]
+mod running;
 #[cfg(test)]
 mod served;
