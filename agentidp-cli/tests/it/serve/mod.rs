@@ -11,6 +11,7 @@ mod policy;
 mod postgres;
 mod readiness;
 mod server;
+mod silence;
 mod sockets;
 mod tls;
 mod waiting;
