@@ -555,7 +555,7 @@ fn a_fault_store_counts_reads_apart_and_nothing_of_what_is_aside(bed: &Bed) {
     for (at, agents) in [(0, 1), (1, 2), (2, 3)] {
         faulty.arm(Fault::Read(at));
         assert_eq!(add(&format!("{at}")), Ok(()), "a statement that writes is none that reads");
-        assert_eq!(faulty.aside(&twice), Ok(agents));
+        assert_eq!(faulty.aside(twice), Ok(agents));
         let expected = if at < 2 { Err(StoreError::Injected) } else { Ok(agents) };
         assert_eq!(twice(), expected);
         assert_eq!(faulty.disarm(), at < 2);

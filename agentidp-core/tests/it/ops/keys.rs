@@ -73,7 +73,7 @@ pub(super) fn told(test: &TestIdp) -> Vec<String> {
     trail
 }
 
-fn config(test: &TestIdp) -> Config {
+pub(super) fn config(test: &TestIdp) -> Config {
     Config::new(Database::Opened(test.store.clone()))
         .kek(KekSource::file(test.kek_path()))
         .clock(test.clock.clone())
