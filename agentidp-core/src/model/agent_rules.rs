@@ -113,8 +113,10 @@ fn parsed(field: &'static str, text: &str) -> Result<Url, Invalid> {
     if text.len() > limits::URL_BYTES_MAX {
         return Err(Invalid::new(field, "longer than 2048 bytes"));
     }
-    // Readers of URLs take a backslash for a slash; in a URI there is none (RFC 3986 section 2).
-    if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+    // What no URI has (RFC 3986 section 2): readers of URLs take a backslash for a slash, and JSON doubles
+    // a quotation mark.
+    let is_none = |b: u8| b"\"<>\\^`{|}".contains(&b);
+    if !text.bytes().all(|b| b.is_ascii_graphic() && !is_none(b)) {
         return Err(Invalid::new(field, "an absolute URI of printable ASCII is expected"));
     }
     Url::parse(text).map_err(|_| Invalid::new(field, "an absolute URI is expected"))
@@ -153,6 +155,10 @@ mod tests {
             "https://bot.example.com/#x",
             "https://bot example.com",
             r"https:\\bot.example.com\a2a",
+            r#"https://bot.example.com/"a2a""#,
+            "https://bot.example.com/<id>",
+            "https://bot.example.com/{id}",
+            "https://bot.example.com/a^b`c|d",
             long.as_str(),
         ] {
             assert!(url(bad).is_err(), "{bad}");

@@ -31,7 +31,7 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
     let now = context.now();
     let held = held_keys(&new, &id, now)?;
     let agent = new.build(id, organization.clone(), did, now)?;
-    check_token_alg(&context.known_signing(), agent.token_alg)?;
+    check_token_alg(&*context.fresh_signing()?, agent.token_alg)?;
     acting.read(Action::ChangeAgents, |tx| orgs::get(tx)?.ok_or(AgentError::NotFound))?;
     acting.ask_holds::<AgentError>(Action::ChangeAgents, &agent.scopes)?;
     let key = CustodialKey::make(context, organization, &agent.id)?;
@@ -143,7 +143,7 @@ pub(crate) fn update(
     let Acting { context, organization, caller } = *acting;
     acting.read(Action::ChangeAgents, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))?;
     let disclosures = disclosures_key(context, organization)?;
-    let (signing, now) = (context.known_signing(), context.now());
+    let (signing, now) = (context.fresh_signing()?, context.now());
     acting.write("update agent", Action::ChangeAgents, |tx| {
         let agent = agents::hold(tx, id)?.ok_or(AgentError::NotFound)?;
         let held = members::holds_role(acting, tx, id)?.map_err(ChangeRefused::from);

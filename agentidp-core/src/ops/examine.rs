@@ -203,8 +203,8 @@ struct Trails {
     verified: usize,
     entries: u64,
     broken: usize,
-    /// What is wrong with the first that is broken.
-    first: Option<(OrgId, String)>,
+    /// What is wrong with the first that is broken, and what to do.
+    first: Option<(OrgId, String, &'static str)>,
     newest: Option<Timestamp>,
 }
 
@@ -218,21 +218,22 @@ impl Trails {
                 self.newest = self.newest.max(newest);
                 let at = report.broken_at_event_id.map(|event| format!(", the first at {event}"));
                 let findings = format!("findings: {}", report.findings_count);
-                (!report.valid).then(|| findings + at.as_deref().unwrap_or_default())
+                let hint = ErrorCode::AuditBroken.hint();
+                (!report.valid).then(|| (findings + at.as_deref().unwrap_or_default(), hint))
             }
             // Deleted while we looked.
             Err(AuditError::NotFound) => None,
-            Err(error) => Some(error.to_string()),
+            Err(error) => Some((error.to_string(), error.code().hint())),
         };
-        if let Some(wrong) = wrong {
+        if let Some((wrong, hint)) = wrong {
             self.broken += 1;
-            self.first.get_or_insert_with(|| (organization.clone(), wrong));
+            self.first.get_or_insert_with(|| (organization.clone(), wrong, hint));
         }
     }
 
     fn check(&self, more: bool) -> HealthCheck {
         let of = if more { "the first " } else { "" };
-        let Some((organization, wrong)) = &self.first else {
+        let Some((organization, wrong, hint)) = &self.first else {
             let (verified, entries) = (self.verified, self.entries);
             let detail = format!("trails that verify: {of}{verified}, with {entries} entries");
             let mut check = HealthCheck::ok("audit", detail);
@@ -243,7 +244,7 @@ impl Trails {
             "trails that do not verify: {} of {of}{}; that of {organization}: {wrong}",
             self.broken, self.verified
         );
-        HealthCheck::failed("audit", detail, ErrorCode::AuditBroken.hint())
+        HealthCheck::failed("audit", detail, *hint)
     }
 }
 

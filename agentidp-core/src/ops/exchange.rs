@@ -19,8 +19,9 @@ pub(super) fn read(
     exchange: &TokenExchange,
     now: Timestamp,
 ) -> Result<Result<Exchange, Refusal>, Fault> {
-    let subject = own_token(context, exchange.subject_token.expose());
+    let subject = own_token(context, exchange.subject_token.expose())?;
     let actor = exchange.actor_token.as_ref().map(|token| own_token(context, token.expose()));
+    let actor = actor.transpose()?;
     let of_org = |token: &OwnToken| token.bearer.organization_id == client.organization_id;
     let Some(subject) = subject.filter(of_org) else {
         return Ok(Err(Refusal::SubjectTokenRefused));

@@ -16,7 +16,7 @@ use super::access;
 use super::acting::Acting;
 use super::clients;
 use super::context::Context;
-use super::error::{AccessError, Refused, TokenError};
+use super::error::{AccessError, Fault, Refused, TokenError};
 use super::exchange;
 use super::proof::{Presented, use_once};
 use super::recording::Uses;
@@ -33,7 +33,7 @@ pub(crate) fn introspect(
     request: &IntrospectionRequest,
 ) -> Result<Introspection, TokenError> {
     let asker = asker(context, caller, request.client.as_ref(), INTROSPECTED)?;
-    let Some(token) = own_token(context, request.token.expose()) else {
+    let Some(token) = own_token(context, request.token.expose())? else {
         return Ok(Introspection::default());
     };
     // The skew is for the clocks of others: by our own a token ends when it says so.
@@ -117,13 +117,15 @@ impl OwnToken {
     }
 }
 
-/// The token, if it is an access token of ours.
-pub(super) fn own_token(context: &Context, token: &str) -> Option<OwnToken> {
+/// The token, if it is an access token of ours. By keys that are too old to be believed nobody is told
+/// that it is none.
+pub(super) fn own_token(context: &Context, token: &str) -> Result<Option<OwnToken>, Fault> {
+    let signing = context.fresh_signing()?;
     let read = || -> Result<OwnToken, VerifyError> {
-        let claims = context.known_signing().verifier().verify_for_anybody(token)?;
+        let claims = signing.verifier().verify_for_anybody(token)?;
         Ok(OwnToken { bearer: access::bearer(&claims)?, claims })
     };
-    read().ok()
+    Ok(read().ok())
 }
 
 /// Whether the token's agent, its organization and the token itself still stand.

@@ -28,7 +28,7 @@ pub(crate) fn revoke(
     request: &RevocationRequest,
 ) -> Result<bool, TokenError> {
     let asker = asker(context, caller, request.client.as_ref(), REVOKED)?;
-    let Some(token) = own_token(context, request.token.expose()) else { return Ok(false) };
+    let Some(token) = own_token(context, request.token.expose())? else { return Ok(false) };
     // Who proved itself by its secret acts as itself, whoever the handle acts for.
     let operator = Caller::Operator;
     let (caller, proven) = match &asker {
@@ -62,7 +62,7 @@ fn by<'a>(event: Event<'a>, proven: Option<&'a AgentId>) -> Event<'a> {
 /// Ends a token of the organization.
 pub(crate) fn revoke_token(acting: &Acting<'_>, token: &str) -> Result<bool, TokenError> {
     acting.ask::<TokenError>(Action::RevokeTokens)?;
-    let token = own_token(acting.context, token);
+    let token = own_token(acting.context, token)?;
     let own = token.filter(|token| token.bearer.organization_id == *acting.organization);
     let Some(token) = own else { return Ok(false) };
     let jti = &token.bearer.jti;
