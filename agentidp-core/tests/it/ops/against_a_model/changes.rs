@@ -2,12 +2,14 @@
 //! stays as it is.
 
 use agentidp_core::{
-    AgentChanges, AgentStatus, ErrorCode, OrgChanges, OrgHandle, OrgStatus, PlanTier,
+    AgentChanges, AgentError, AgentStatus, ErrorCode, OrgChanges, OrgError, OrgHandle, PlanTier,
+    Role,
 };
 use proptest::option::of;
 use proptest::prelude::*;
 
-use super::{AGENTS_MAX, Model, Org};
+use super::acting::{Acting, Leave};
+use super::{AGENTS_MAX, Model, Org, SCOPES, has, told};
 
 /// Lives of tokens, in seconds; the first is shorter than a limit may be.
 const LIVES: [i64; 3] = [59, 60, 1800];
@@ -89,14 +91,19 @@ impl OrgPatch {
         }
     }
 
-    fn decide(self, org: &Org) -> Result<(), ErrorCode> {
+    fn decide(self, leave: &Leave, org: &Org) -> Result<(), ErrorCode> {
         if self.life == Some(Some(LIVES[0])) || self.agents == Some(-1) {
             return Err(ErrorCode::InvalidInput);
         }
-        match (org.status, self.expects) {
-            (OrgStatus::Deleted, _) => Err(ErrorCode::NotActive),
-            (_, Expects::OneBefore) => Err(ErrorCode::Conflict),
-            _ => Ok(()),
+        if self.agents.is_some() || self.monthly.is_some() || self.plan.is_some() {
+            leave.manages_the_instance()?;
+        } else {
+            leave.is_one_of(&[Role::Owner, Role::Admin])?;
+        }
+        org.unless_deleted()?;
+        match self.expects {
+            Expects::OneBefore => Err(ErrorCode::Conflict),
+            Expects::Any | Expects::TheLast => Ok(()),
         }
     }
 }
@@ -106,25 +113,21 @@ impl OrgPatch {
 pub(super) struct AgentPatch {
     name: Option<u8>,
     owner: Option<Option<u8>>,
-    writes: Option<bool>,
+    scopes: Option<usize>,
     life: Option<Option<i64>>,
     expects: Expects,
 }
 
 pub(super) fn agent_patch() -> impl Strategy<Value = AgentPatch> {
     let life = of(of(prop::sample::select(LIVES.as_slice())));
-    let parts = (of(0..2u8), of(of(0..2u8)), of(any::<bool>()), life, expects());
-    parts.prop_map(|(name, owner, writes, life, expects)| AgentPatch {
+    let parts = (of(0..2u8), of(of(0..2u8)), of(0..SCOPES.len()), life, expects());
+    parts.prop_map(|(name, owner, scopes, life, expects)| AgentPatch {
         name,
         owner,
-        writes,
+        scopes,
         life,
         expects,
     })
-}
-
-fn scopes(writes: bool) -> Vec<&'static str> {
-    if writes { vec!["tools:read", "tools:write"] } else { vec!["tools:read"] }
 }
 
 impl AgentPatch {
@@ -138,8 +141,8 @@ impl AgentPatch {
             Some(None) => changes.without_owner(),
             None => changes,
         };
-        if let Some(writes) = self.writes {
-            changes = changes.scopes(scopes(writes));
+        if let Some(scopes) = self.scopes {
+            changes = changes.scopes(SCOPES[scopes].split(' '));
         }
         changes = match self.life {
             Some(Some(seconds)) => changes.token_life_seconds_max(seconds),
@@ -152,10 +155,7 @@ impl AgentPatch {
         }
     }
 
-    fn decide(self, org: &Org, status: AgentStatus) -> Result<(), ErrorCode> {
-        if org.status == OrgStatus::Deleted {
-            return Err(ErrorCode::NotActive);
-        }
+    fn decide(self, status: AgentStatus) -> Result<(), ErrorCode> {
         match (self.expects, status, self.life) {
             (Expects::OneBefore, _, _) => Err(ErrorCode::Conflict),
             (_, AgentStatus::Decommissioned, _) => Err(ErrorCode::Decommissioned),
@@ -163,16 +163,30 @@ impl AgentPatch {
             _ => Ok(()),
         }
     }
+
+    /// Nobody grants a scope that it does not hold. What another agent has already it may keep; who
+    /// changes its own must hold all that it will have.
+    fn grant(self, leave: &Leave, agent: usize, before: &str) -> Result<(), ErrorCode> {
+        let after = self.scopes.map_or(before, |scopes| SCOPES[scopes]);
+        if after == before {
+            return Ok(());
+        }
+        if leave.is_about(agent) {
+            return leave.holds(after);
+        }
+        let added: Vec<_> = after.split(' ').filter(|scope| !has(before, scope)).collect();
+        leave.holds(&added.join(" "))
+    }
 }
 
 impl Model {
-    pub(super) fn update_org(&mut self, org: usize, patch: OrgPatch) {
+    pub(super) fn update_org(&mut self, acting: &Acting, org: usize, patch: OrgPatch) {
         let Some(handle) = self.handle(org) else { return };
         let before = handle.get().unwrap();
-        let updated = handle.update(patch.changes(before.version()));
+        let updated = acting.handle.update(patch.changes(before.version()));
         let Some(known) = &mut self.orgs[org] else { return };
-        let refusal = updated.as_ref().map(|_| ()).map_err(|refused| refused.code());
-        assert_eq!(refusal, patch.decide(known), "{patch:?} in {:?}", known.status);
+        let expected = patch.decide(&acting.leave, known);
+        assert_eq!(told(&updated, OrgError::code), expected, "{patch:?} in {:?}", known.status);
         let Ok(updated) = updated else { return };
         if let Some(name) = patch.name {
             known.name = format!("Org {name}");
@@ -186,19 +200,31 @@ impl Model {
         assert_eq!(handle.get().unwrap(), updated, "what is answered is what is kept");
     }
 
-    pub(super) fn update_agent(&mut self, org: usize, agent: usize, patch: AgentPatch) {
+    pub(super) fn update_agent(
+        &mut self,
+        acting: &Acting,
+        org: usize,
+        agent: usize,
+        patch: AgentPatch,
+    ) {
         let Some((known, own)) = self.agent(org, agent) else { return };
         let Some(handle) = self.handle(org) else { return };
         let before = handle.agent(&own.id).unwrap();
         let update =
             |handle: &OrgHandle| handle.update_agent(&own.id, &patch.changes(before.version()));
-        if let Some(stranger) = self.stranger(org) {
-            assert!(update(&stranger).is_err(), "an agent of another organization");
+        if let Some((stranger, code)) = self.stranger(org) {
+            assert_eq!(told(&update(&stranger), AgentError::code), Err(code));
         }
-        let updated = update(&handle);
-        let refusal = updated.as_ref().map(|_| ()).map_err(|refused| refused.code());
-        let expected = patch.decide(known, own.status);
-        assert_eq!(refusal, expected, "{patch:?} of {:?} in {:?}", own.status, known.status);
+        let updated = update(&acting.handle);
+        let expected = acting
+            .leave
+            .holds("agents:write")
+            .and_then(|()| known.unless_deleted())
+            .and_then(|()| acting.leave.reaches(own.role()))
+            .and_then(|()| patch.decide(own.status))
+            .and_then(|()| patch.grant(&acting.leave, agent, &own.scopes));
+        let answer = told(&updated, AgentError::code);
+        assert_eq!(answer, expected, "{patch:?} of {:?} in {:?}", own.status, known.status);
         let (Ok(updated), Some(known)) = (updated, &mut self.orgs[org]) else { return };
         let own = &mut known.agents[agent];
         if let Some(name) = patch.name {
@@ -207,8 +233,8 @@ impl Model {
         if let Some(owner) = patch.owner {
             own.owner = owner.map(|owner| format!("Owner {owner}"));
         }
-        if let Some(writes) = patch.writes {
-            own.scopes = scopes(writes).join(" ");
+        if let Some(scopes) = patch.scopes {
+            own.scopes = SCOPES[scopes].to_owned();
         }
         own.life = patch.life.unwrap_or(own.life);
         let differs = own.seen() != super::seen_agent(&before);

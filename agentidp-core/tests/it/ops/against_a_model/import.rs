@@ -12,7 +12,7 @@ use agentidp_testkit::API;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Agent, Model, Secret};
+use super::{Agent, Credential, Model, SCOPES, Shown};
 
 /// What a line tells of its agent.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ pub(super) fn file() -> impl Strategy<Value = (usize, Vec<Line>, bool)> {
         1 => Just(Line::OfTheOther),
         1 => Just(Line::Broken),
     ];
-    (0..2usize, prop::collection::vec(line, 1..4), prop::bool::weighted(0.3))
+    (super::verbs::org(), prop::collection::vec(line, 1..4), prop::bool::weighted(0.3))
 }
 
 const CLAIMED: &str = "2020-02-29T12:00:00Z";
@@ -51,7 +51,7 @@ struct Written {
 
 impl Written {
     fn text(&self, model: &Model) -> String {
-        let mut text = json!({"name": self.name, "scopes": ["tools:read"], "audiences": [API]});
+        let mut text = json!({"name": self.name, "scopes": [SCOPES[0]], "audiences": [API]});
         if let Some(id) = &self.id {
             text["agentId"] = json!(id.as_str());
             text["createdAt"] = json!(CLAIMED);
@@ -163,15 +163,21 @@ impl Model {
             }
             None => assert_eq!(second(found.created_at), now),
         }
-        let mut agent = Agent::new(found.id, line.name);
+        let mut agent = Agent::new(handle, found.id, line.name, SCOPES[0]);
         assert_eq!(found.status, AgentStatus::Active);
         let credentials = handle.list_credentials(&agent.id, &PageRequest::first()).unwrap().items;
         if let Line::WithSecret(life) = line.line {
             let [credential] = &credentials[..] else { panic!("{credentials:?}") };
             self.test.canary(&line.secret);
-            let expires_at = life.map(|seconds| self.now + seconds);
-            let (id, text) = (credential.id.clone(), line.secret);
-            agent.secrets.push(Secret { id, text, revoked: false, expires_at });
+            let end = life.map(|seconds| now + i64::try_from(seconds).unwrap());
+            assert_eq!(credential.expires_at.map(second), end);
+            agent.credentials.push(Credential {
+                id: credential.id.clone(),
+                shown: Shown::Secret(line.secret),
+                revoked: false,
+                created_at: credential.created_at,
+                expires_at: credential.expires_at,
+            });
         } else {
             assert_eq!(credentials, []);
         }

@@ -1,9 +1,10 @@
 //! Members of the model: who is one, in which role, and since when.
 
-use agentidp_core::{AgentStatus, ErrorCode, Member, OrgStatus, PageRequest, Role};
+use agentidp_core::{AgentStatus, ErrorCode, Member, OrgError, OrgHandle, PageRequest, Role};
 use proptest::prelude::*;
 
-use super::{AGENTS_MAX, Model, Org};
+use super::acting::{Acting, Leave};
+use super::{Model, Org, told};
 
 /// A change of the membership of an agent: what it is to be, and by which verb.
 #[derive(Debug, Clone, Copy)]
@@ -13,34 +14,42 @@ pub(super) enum Change {
     Remove,
 }
 
-pub(super) fn change() -> impl Strategy<Value = (usize, usize, Change)> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     let role = || prop::sample::select(&Role::ALL[..]);
-    let change = prop_oneof![
+    prop_oneof![
         3 => role().prop_map(Change::Add),
         2 => role().prop_map(Change::Set),
         2 => Just(Change::Remove),
-    ];
-    (0..2usize, 0..AGENTS_MAX, change)
+    ]
+}
+
+impl Change {
+    /// Owners do all of it, admins what is about plain members alone. Whether a membership is one is
+    /// looked at only where it ends.
+    fn allowed(self, leave: &Leave, known: Option<Role>) -> Result<(), ErrorCode> {
+        match (self, known) {
+            (Change::Remove, None | Some(Role::Member)) | (Change::Add(Role::Member), _) => {
+                leave.is_one_of(&[Role::Owner, Role::Admin])
+            }
+            _ => leave.is_one_of(&[Role::Owner]),
+        }
+    }
 }
 
 impl Org {
     fn owners(&self) -> usize {
-        let owner = |member: &&Member| member.role == Role::Owner;
-        self.agents.iter().filter_map(|agent| agent.member.as_ref()).filter(owner).count()
+        self.agents.iter().filter(|agent| agent.role() == Some(Role::Owner)).count()
     }
 
     /// Whether the agent is an owner, and nobody else is.
     pub(super) fn last_owner(&self, agent: usize) -> bool {
-        let own = self.agents[agent].member.as_ref();
-        own.is_some_and(|member| member.role == Role::Owner) && self.owners() == 1
+        self.agents[agent].role() == Some(Role::Owner) && self.owners() == 1
     }
 
     /// The role that the change leaves the agent in.
     fn decide(&self, agent: usize, change: Change) -> Result<Option<Role>, ErrorCode> {
-        if self.status == OrgStatus::Deleted {
-            return Err(ErrorCode::NotActive);
-        }
-        let known = self.agents[agent].member.as_ref().map(|member| member.role);
+        self.unless_deleted()?;
+        let known = self.agents[agent].role();
         let to = match (change, known) {
             (Change::Add(role), Some(known)) if role != known => {
                 return Err(ErrorCode::AlreadyMember);
@@ -58,19 +67,25 @@ impl Org {
 }
 
 impl Model {
-    pub(super) fn change_member(&mut self, org: usize, agent: usize, change: Change) {
+    pub(super) fn change_member(
+        &mut self,
+        acting: &Acting,
+        org: usize,
+        agent: usize,
+        change: Change,
+    ) {
         let Some((known, own)) = self.agent(org, agent) else { return };
-        let apply = |handle: &agentidp_core::OrgHandle| match change {
+        let apply = |handle: &OrgHandle| match change {
             Change::Add(role) => handle.add_member(&own.id, role).map(Some),
             Change::Set(role) => handle.set_member_role(&own.id, role).map(Some),
             Change::Remove => handle.remove_member(&own.id).map(|()| None),
         };
-        if let Some(stranger) = self.stranger(org) {
-            assert!(apply(&stranger).is_err(), "a member of another organization");
+        if let Some((stranger, code)) = self.stranger(org) {
+            assert_eq!(told(&apply(&stranger), OrgError::code), Err(code));
         }
-        let Some(handle) = self.handle(org) else { return };
-        let done = apply(&handle).map_err(|refused| refused.code());
-        let expected = known.decide(agent, change);
+        let done = apply(&acting.handle).map_err(|refused| refused.code());
+        let allowed = change.allowed(&acting.leave, own.role());
+        let expected = allowed.and_then(|()| known.decide(agent, change));
         let roles = done.as_ref().map(|member| member.as_ref().map(|member| member.role));
         assert_eq!(roles, expected.as_ref().copied(), "{change:?} of {:?}", own.member);
         let Ok(member) = done else { return };
@@ -86,7 +101,7 @@ impl Model {
     /// The members that can be listed are those of the model.
     pub(super) fn members_agree(&self, org: usize) {
         let (Some(known), Some(handle)) = (&self.orgs[org], self.handle(org)) else { return };
-        let mut own: Vec<_> =
+        let mut own: Vec<Member> =
             known.agents.iter().filter_map(|agent| agent.member.clone()).collect();
         own.sort_by(|a, b| a.agent_id.as_str().cmp(b.agent_id.as_str()));
         assert_eq!(handle.members(&PageRequest::first()).unwrap().items, own);
