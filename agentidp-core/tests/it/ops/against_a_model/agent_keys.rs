@@ -71,7 +71,7 @@ impl Model {
             .and_then(|()| acting.leave.reaches(own.role()))
             .and_then(|()| own.unless_inactive())
             .and_then(|()| room(published, limits::AGENT_KEYS_MAX))
-            .and_then(|()| if is_known { Err(ErrorCode::AlreadyExists) } else { Ok(()) });
+            .and(if is_known { Err(ErrorCode::AlreadyExists) } else { Ok(()) });
         let added = acting.handle.add_agent_key(&own.id, &pair.jwk);
         let answer = told(&added, AgentError::code);
         assert_eq!(answer, expected, "{place} beside {published}, {:?}", own.status);
