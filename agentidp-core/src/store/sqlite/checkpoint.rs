@@ -4,6 +4,10 @@
 //! milliseconds. Here most of it is done on another connection while the writer goes on; the little that
 //! was written meanwhile is done between two batches, when nobody writes more, so that the log starts
 //! over and stays short. Where there is no such helper, or it comes too late, SQLite does it as ever.
+//!
+//! SQLite flushes the database file only at the end of a pass that took in all there was, and one beside a
+//! busy writer is overtaken as long as it has much to do. Were there but one, the flush of all that it
+//! wrote would be left to the pass between two batches, where everybody waits for it.
 
 use rusqlite::Connection;
 
@@ -12,9 +16,15 @@ use super::writer::Writer;
 /// Takes in all of the log that is there, and waits for nobody. Where it cannot, the next one will.
 const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
+/// Passes beside the writer. Each has only what was written during the one before, so that from the third on
+/// most are done before the next commit, and flush what all of them wrote. One that finds nothing does nothing.
+const PASSES_BESIDE: usize = 6;
+
 /// Takes the log of `writer` into the database.
 pub(super) fn run(beside: &Connection, writer: &Writer) {
-    checkpoint(beside);
+    for _ in 0..PASSES_BESIDE {
+        checkpoint(beside);
+    }
     writer.between_batches(checkpoint);
 }
 
