@@ -69,8 +69,16 @@ pub fn serve(
 }
 
 /// Two threads on two processors: handlers hand over what waits, and do nothing long themselves.
+///
+/// What the committer wakes comes through the queue of all threads, which tokio else looks into now and then
+/// while a thread has tasks of its own. Those are requests that just came; an answer is short, and its client
+/// has waited longest.
 fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().thread_name("agentidp-http").enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("agentidp-http")
+        .global_queue_interval(1)
+        .enable_all()
+        .build()
 }
 
 struct Server {
