@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::base::{AgentId, EventId, OrgId, Timestamp, limits};
+use crate::base::{AgentId, EventId, JsonObject, OrgId, Timestamp, limits};
 use crate::canon::{self, CanonError};
 use crate::crypto::sha256;
 use crate::model::Issuer;
@@ -21,6 +21,16 @@ pub enum Outcome {
     Success,
     /// It was refused; nothing but this entry was written.
     Refused,
+}
+
+impl Outcome {
+    /// The text in an entry.
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::Refused => "refused",
+        }
+    }
 }
 
 /// A value in an entry: what has exactly one canonical form.
@@ -42,6 +52,18 @@ pub enum Datum<'a> {
 impl<'a> From<&'a str> for Datum<'a> {
     fn from(text: &'a str) -> Datum<'a> {
         Datum::Text(Cow::Borrowed(text))
+    }
+}
+
+impl Datum<'_> {
+    /// Writes it as the member `name`.
+    fn write(&self, name: &str, data: &mut JsonObject) {
+        match self {
+            Datum::Text(text) => data.text(name, text),
+            Datum::Int(int) => data.bare(name, int),
+            Datum::Flag(flag) => data.bare(name, flag),
+            Datum::List(texts) => data.texts(name, texts),
+        }
     }
 }
 
@@ -168,16 +190,41 @@ impl<'a> Entry<'a> {
     /// The bytes that are stored and hashed.
     ///
     /// # Errors
-    /// [`EntryError`] when it has no canonical form or is too long.
+    /// [`EntryError`] when it is too long.
     pub fn to_bytes(&self) -> Result<String, EntryError> {
-        let text =
-            serde_json::to_string(self).map_err(|error| CanonError::Syntax(error.to_string()))?;
+        let mut entry = JsonObject::with_capacity(ENTRY_BYTES);
+        entry.text_if_any("actor", self.actor);
+        if !self.data.is_empty() {
+            entry.open("data");
+            for (name, datum) in &self.data {
+                datum.write(name, &mut entry);
+            }
+            entry.close();
+        }
+        entry.text("event_id", self.event_id.as_str());
+        if !self.fields.is_empty() {
+            entry.open("fields");
+            for (name, commitment) in &self.fields {
+                entry.text(name, commitment);
+            }
+            entry.close();
+        }
+        entry.text("log", self.log);
+        entry.text("outcome", self.outcome.as_str());
+        entry.text_if_any("target", self.target);
+        entry.text("time", &self.time.to_string());
+        entry.text("type", self.event_type);
+        entry.bare("v", self.v);
+        let text = entry.end();
         if text.len() > limits::ENTRY_BYTES_MAX {
             return Err(EntryError::TooLong { size: text.len() });
         }
         Ok(text)
     }
 }
+
+/// Bytes for which there is room at first in an entry.
+const ENTRY_BYTES: usize = 768;
 
 /// The name of an organization's log: the issuer without its scheme, then `/audit/` and the id.
 pub fn log_origin(issuer: &Issuer, organization: &OrgId) -> String {

@@ -3,6 +3,7 @@
 mod clock;
 mod epoch;
 mod id;
+mod json;
 pub mod limits;
 mod month;
 mod page;
@@ -16,6 +17,7 @@ pub(crate) use id::NIL;
 pub use id::{
     AgentId, CredentialId, DataKeyId, EventId, IdError, InstanceId, Jti, OrgId, SYSTEM_ORG,
 };
+pub(crate) use json::JsonObject;
 pub use month::Month;
 pub use page::{Cursor, Page, PageRequest};
 pub use pause::pause;

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::ClaimReader;
+use crate::base::JsonObject;
 use crate::crypto::{Alg, sha256, sha512};
 use crate::jose::VerifyError;
 
@@ -97,7 +98,71 @@ impl AccessTokenClaims {
 
     /// The payload of a token that says this.
     pub fn to_payload(&self) -> Vec<u8> {
-        to_payload(self)
+        let claims = AccessClaims {
+            iss: &self.iss,
+            sub: &self.sub,
+            aud: &self.aud,
+            exp: self.exp,
+            iat: self.iat,
+            nbf: self.nbf,
+            jti: &self.jti,
+            client_id: &self.client_id,
+            scope: self.scope.as_deref(),
+            organization_id: &self.organization_id,
+            agent_did: self.agent_did.as_deref(),
+            act: self.act.as_ref(),
+            may_act: self.may_act.as_ref(),
+            cnf: self.cnf.as_ref(),
+        };
+        claims.to_payload()
+    }
+}
+
+/// Bytes for which there is room at first in the payload of an access token.
+const PAYLOAD_BYTES: usize = 768;
+
+/// As [`AccessTokenClaims`], of texts that are somebody else's: for whoever signs thousands a second.
+pub(crate) struct AccessClaims<'a> {
+    pub(crate) iss: &'a str,
+    pub(crate) sub: &'a str,
+    pub(crate) aud: &'a [String],
+    pub(crate) exp: i64,
+    pub(crate) iat: i64,
+    pub(crate) nbf: Option<i64>,
+    pub(crate) jti: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) scope: Option<&'a str>,
+    pub(crate) organization_id: &'a str,
+    pub(crate) agent_did: Option<&'a str>,
+    pub(crate) act: Option<&'a Value>,
+    pub(crate) may_act: Option<&'a Value>,
+    pub(crate) cnf: Option<&'a Value>,
+}
+
+impl AccessClaims<'_> {
+    /// The payload of a token that says this.
+    pub(crate) fn to_payload(&self) -> Vec<u8> {
+        let mut claims = JsonObject::with_capacity(PAYLOAD_BYTES);
+        claims.text("iss", self.iss);
+        claims.text("sub", self.sub);
+        match self.aud {
+            [one] => claims.text("aud", one),
+            many => claims.texts("aud", many),
+        }
+        claims.bare("exp", self.exp);
+        claims.bare("iat", self.iat);
+        if let Some(nbf) = self.nbf {
+            claims.bare("nbf", nbf);
+        }
+        claims.text("jti", self.jti);
+        claims.text("client_id", self.client_id);
+        claims.text_if_any("scope", self.scope);
+        claims.text("organization_id", self.organization_id);
+        claims.text_if_any("agent_did", self.agent_did);
+        claims.value_if_any("act", self.act);
+        claims.value_if_any("may_act", self.may_act);
+        claims.value_if_any("cnf", self.cnf);
+        claims.end().into_bytes()
     }
 }
 
@@ -149,7 +214,8 @@ impl IdTokenClaims {
 
     /// The payload of a token that says this.
     pub fn to_payload(&self) -> Vec<u8> {
-        to_payload(self)
+        // Strings and integers: there is nothing here that JSON cannot hold.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
@@ -169,11 +235,6 @@ pub fn at_hash(alg: Alg, access_token: &str) -> String {
     };
     let (left, _) = hash.split_at(hash.len() / 2);
     URL_SAFE_NO_PAD.encode(left)
-}
-
-fn to_payload<T: Serialize>(claims: &T) -> Vec<u8> {
-    // Strings, integers and JSON values: there is nothing here that JSON cannot hold.
-    serde_json::to_vec(claims).unwrap_or_default()
 }
 
 /// One audience is written as a string, which every reader understands (RFC 7519 section 4.1.3).

@@ -6,6 +6,8 @@ mod dpop;
 mod reader;
 mod verifier;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use claims::AccessClaims;
 pub use claims::{ACCESS_TOKEN_TYPE, AccessTokenClaims, ID_TOKEN_TYPE, IdTokenClaims, at_hash};
 pub use client_assertion::{ClientAssertion, SingleUse};
 pub(crate) use dpop::proven_key;

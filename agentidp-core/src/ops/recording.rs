@@ -6,7 +6,7 @@ use crate::audit::log_origin;
 use crate::base::{EventId, Jti, Month, Timestamp};
 use crate::crypto::Alg;
 use crate::model::{ActingAgent, Client, Grant, ProvenBy, Refusal, ScopeSet, TokenResponse};
-use crate::oidc::{AccessTokenClaims, IdTokenClaims, SingleUse, at_hash, bound_to};
+use crate::oidc::{AccessClaims, IdTokenClaims, SingleUse, at_hash, bound_to};
 use crate::store::credentials::{self, Basis};
 use crate::store::{Scope, StoreError, Tx, audit};
 
@@ -216,21 +216,24 @@ fn sign(
     let scope = (!grant.scopes.is_empty()).then(|| grant.scopes.to_string());
     let exchanged = grant.exchanged.as_ref();
     let subject = exchanged.map_or(&client.agent_id, |exchanged| &exchanged.subject);
-    let claims = AccessTokenClaims {
-        iss: context.issuer.as_str().to_owned(),
-        sub: subject.as_str().to_owned(),
-        aud: vec![grant.audience.clone()],
+    let act = exchanged.and_then(|exchanged| exchanged.actors.to_claim());
+    let may_act = grant.may_act.as_ref().map(|agent| json!({ "sub": agent }));
+    let cnf = decided.jkt.as_deref().map(bound_to);
+    let claims = AccessClaims {
+        iss: context.issuer.as_str(),
+        sub: subject.as_str(),
+        aud: std::slice::from_ref(&grant.audience),
         exp: iat + grant.life_seconds,
         iat,
         nbf: None,
-        jti: jti.as_str().to_owned(),
-        client_id: client.agent_id.as_str().to_owned(),
-        scope: scope.clone(),
-        organization_id: client.organization_id.as_str().to_owned(),
-        agent_did: Some(exchanged.map_or(&client.did, |exchanged| &exchanged.did).clone()),
-        act: exchanged.and_then(|exchanged| exchanged.actors.to_claim()),
-        may_act: grant.may_act.as_ref().map(|agent| json!({ "sub": agent })),
-        cnf: decided.jkt.as_deref().map(bound_to),
+        jti: jti.as_str(),
+        client_id: client.agent_id.as_str(),
+        scope: scope.as_deref(),
+        organization_id: client.organization_id.as_str(),
+        agent_did: Some(exchanged.map_or(&*client.did, |exchanged| &*exchanged.did)),
+        act: act.as_ref(),
+        may_act: may_act.as_ref(),
+        cnf: cnf.as_ref(),
     };
     let access_token = key.access_token.sign(&claims.to_payload())?;
     let id_token = if grant.id_token {
@@ -250,19 +253,19 @@ fn sign(
 }
 
 fn id_token_claims(
-    access: &AccessTokenClaims,
+    access: &AccessClaims<'_>,
     client: &Client,
     alg: Alg,
     access_token: &str,
 ) -> IdTokenClaims {
     IdTokenClaims {
-        iss: access.iss.clone(),
-        sub: access.sub.clone(),
-        aud: vec![access.client_id.clone()],
+        iss: access.iss.to_owned(),
+        sub: access.sub.to_owned(),
+        aud: vec![access.client_id.to_owned()],
         exp: access.exp,
         iat: access.iat,
         at_hash: Some(at_hash(alg, access_token)),
-        organization_id: access.organization_id.clone(),
+        organization_id: access.organization_id.to_owned(),
         agent_did: client.did.clone(),
         agent_name: client.name.clone(),
     }

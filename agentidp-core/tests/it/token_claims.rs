@@ -297,6 +297,7 @@ fn written_claims_are_read_back() {
     let claims = issuer.verify(&issuer.sign_claims(&source)).unwrap();
     let written: Value = serde_json::from_slice(&claims.to_payload()).unwrap();
     assert_eq!(written, source);
+    assert_eq!(claims.to_payload(), serde_json::to_vec(&claims).unwrap());
     for name in ["cnf", "act", "may_act"] {
         assert_eq!(error_of(name, json!("text")), VerifyError::Claim(name));
     }

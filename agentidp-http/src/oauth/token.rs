@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::request::{Form, FormRequest, client_auth, dpop};
 
 use super::offer::{ACCESS_TOKEN_TYPE, Endpoint, GrantType};
-use super::reply::not_stored;
+use super::reply;
 
 /// `POST /oauth2/token`.
 pub(crate) async fn issue(State(app): State<App>, request: FormRequest) -> Response {
@@ -19,7 +19,7 @@ pub(crate) async fn issue(State(app): State<App>, request: FormRequest) -> Respo
         Err(error) => return error.into_response(),
     };
     let (mut response, nonce_missing) = match app.token(asked.request).await {
-        Ok(token) => (not_stored(&token), false),
+        Ok(token) => (reply::token(&token), false),
         Err(error) => {
             let nonce_missing = error.is(ErrorCode::UseDpopNonce);
             (error.into_response(), nonce_missing)

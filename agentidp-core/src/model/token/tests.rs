@@ -350,3 +350,18 @@ fn all_imported_secrets_are_tried_whether_one_of_them_is_right_or_not() {
     decide_by_secret(Some(&case.client), &peppers, &request, &case.issuer, now).unwrap();
     assert_eq!(asked.get(), 4);
 }
+
+#[test]
+fn an_answer_is_written_as_serde_json_writes_it() {
+    for (issued_token_type, text) in [(None, None), (Some("urn:a:b"), Some("b \"\\\u{1}\u{e9}"))] {
+        let answer = TokenResponse {
+            access_token: "a.b.c".to_owned(),
+            issued_token_type,
+            token_type: "DPoP",
+            expires_in: -1,
+            scope: text.map(str::to_owned),
+            id_token: text.map(str::to_owned),
+        };
+        assert_eq!(answer.to_json(), serde_json::to_string(&answer).unwrap());
+    }
+}
