@@ -17,10 +17,13 @@ pub struct IdError;
 /// The text of the id that nothing has (RFC 9562 section 5.9), as long as every other.
 pub(crate) const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
+/// Random bytes that an id takes.
+pub(crate) const ID_RANDOM_BYTES: usize = 10;
+
 /// New UUIDv7 text. The twelve bits after the milliseconds tell the microsecond within (RFC 9562
 /// section 6.2, method 3), so that what one process does in turn has ids in that order.
 fn generate(at: Timestamp, rng: &dyn Rng) -> Result<Arc<str>, EntropyError> {
-    let mut random = [0u8; 10];
+    let mut random = [0u8; ID_RANDOM_BYTES];
     rng.fill(&mut random)?;
     let micros = u64::try_from(at.as_micros()).unwrap_or(0);
     let (millis, within) = (micros / 1000, (micros % 1000) * 4096 / 1000);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::audit::log_origin;
-use crate::base::{EventId, Jti, Month, Timestamp};
+use crate::base::{Drawn, EventId, ID_RANDOM_BYTES, Jti, Month, Timestamp};
 use crate::crypto::Alg;
 use crate::model::{ActingAgent, Client, Grant, ProvenBy, Refusal, ScopeSet, TokenResponse};
 use crate::oidc::{AccessClaims, IdTokenClaims, SingleUse, at_hash, bound_to};
@@ -61,9 +61,10 @@ pub(super) fn prepare(
 ) -> Result<Signed, TokenError> {
     let grant = &decided.grant;
     let key = signing.token(context.token_alg_of(client))?;
-    let jti = Jti::generate_at(issued_at(client, grant, now), &*context.rng)?;
+    let random = Drawn::<{ 2 * ID_RANDOM_BYTES }>::of(&*context.rng)?;
+    let jti = Jti::generate_at(issued_at(client, grant, now), &random)?;
     let response = sign(context, key, client, decided, &jti, now)?;
-    let event_id = context.event_id()?;
+    let event_id = EventId::generate(&*context.clock, &random)?;
     let kid = key.access_token.kid();
     let event = issued(client, grant, &jti, kid, response.scope.as_deref());
     let log = log_origin(&context.issuer, &client.organization_id);
