@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
+use rusqlite::hooks::Action;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::base::{SYSTEM_ORG, limits, pause};
+use crate::base::{OrgId, SYSTEM_ORG, limits, pause};
 use crate::store::{Scope, StoreError};
 
 use super::failure;
@@ -34,6 +35,12 @@ const INSTANCE_WRITES: [&str; 6] = [
     "single_uses",
     "idempotency_keys",
 ];
+
+/// The log, which every token adds a row to. Of a table with triggers SQLite gathers the rows of an `INSERT` in
+/// another table first, which it opens anew for each statement, and runs a program for each row. So no trigger
+/// looks at new rows of this one: those of an organization's own statement are noted, and looked at when the
+/// member that put them there ends. What is refused is the same.
+const ENTRIES: &str = "audit_logs";
 
 /// Where the database lies.
 #[derive(Debug, Clone)]
@@ -80,16 +87,41 @@ impl Location {
 
 /// The scope of the transaction that a connection runs, as the walls' SQL functions see it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ScopeCell(Arc<Mutex<Option<Scope>>>);
+pub(super) struct ScopeCell(Arc<Mutex<Scoped>>);
+
+#[derive(Debug, Default)]
+struct Scoped {
+    scope: Option<Scope>,
+    /// Rows of the log that were put there in this scope, which is not the instance.
+    entries: Vec<i64>,
+}
 
 impl ScopeCell {
     pub(super) fn set(&self, scope: Option<&Scope>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = scope.cloned();
+        let mut scoped = self.lock();
+        scoped.scope = scope.cloned();
+        scoped.entries.clear();
+    }
+
+    /// The rows of the log that were put there in this scope by a statement of its own.
+    pub(super) fn take_entries(&self) -> Vec<i64> {
+        std::mem::take(&mut self.lock().entries)
+    }
+
+    fn note_entry(&self, row: i64) {
+        let mut scoped = self.lock();
+        if !matches!(scoped.scope, Some(Scope::Instance)) {
+            scoped.entries.push(row);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Scoped> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a row of `organization` belongs to the scope.
     fn owns(&self, organization: &str) -> bool {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &self.lock().scope {
             Some(Scope::Org(own)) => own.as_str() == organization,
             Some(Scope::Instance) | None => false,
         }
@@ -97,7 +129,7 @@ impl ScopeCell {
 
     /// Whether a row of `organization` belongs to the scope, or the scope is the instance.
     fn reaches(&self, organization: &str) -> bool {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &self.lock().scope {
             Some(Scope::Org(own)) => own.as_str() == organization,
             Some(Scope::Instance) => true,
             None => false,
@@ -128,7 +160,31 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
         .map_err(|error| failure::opening(&error))?;
     let scope = ScopeCell::default();
     add_functions(&connection, &scope)?;
+    watch_entries(&mut connection, &scope)?;
     Ok((connection, scope))
+}
+
+/// Notes what is put into the log by any scope but the instance.
+fn watch_entries(connection: &mut Connection, scope: &ScopeCell) -> Result<(), StoreError> {
+    let scope = scope.clone();
+    let note = move |action: Action, _: &str, table: &str, row: i64| {
+        if action == Action::SQLITE_INSERT && table == ENTRIES {
+            scope.note_entry(row);
+        }
+    };
+    connection.update_hook(Some(note)).map_err(|error| failure::opening(&error))
+}
+
+/// Whether the entry in that row of the log is one of `organization`.
+pub(super) fn is_entry_of(
+    connection: &Connection,
+    organization: &OrgId,
+    row: i64,
+) -> Result<bool, StoreError> {
+    connection
+        .prepare_cached("SELECT 1 FROM audit_logs WHERE organization_id = ?1 AND rowid = ?2")
+        .and_then(|mut own| own.exists(rusqlite::params![organization.as_str(), row]))
+        .map_err(|error| failure::failing(&error))
 }
 
 /// Turns the write-ahead log on. Where another process is about to do the same, SQLite answers that
@@ -198,9 +254,12 @@ pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreErro
     let triggers = wall_statements(connection, &INSTANCE_WRITES, |table, predicate| {
         let refuse = format!("BEGIN SELECT RAISE(ABORT, '{}'); END;\n", failure::WALL);
         let on = format!("ON main.{table} FOR EACH ROW WHEN NOT");
+        let insert = format!(
+            "CREATE TEMP TRIGGER wall_insert_{table} BEFORE INSERT {on} {predicate}(NEW.organization_id) {refuse}"
+        );
+        let insert = if table == ENTRIES { "" } else { &insert };
         format!(
-            "CREATE TEMP TRIGGER wall_insert_{table} BEFORE INSERT {on} {predicate}(NEW.organization_id) {refuse}\
-             CREATE TEMP TRIGGER wall_update_{table} BEFORE UPDATE {on} \
+            "{insert}CREATE TEMP TRIGGER wall_update_{table} BEFORE UPDATE {on} \
                ({predicate}(OLD.organization_id) AND {predicate}(NEW.organization_id)) {refuse}\
              CREATE TEMP TRIGGER wall_delete_{table} BEFORE DELETE {on} {predicate}(OLD.organization_id) {refuse}"
         )

@@ -387,6 +387,38 @@ mod tests {
         }
     }
 
+    /// No trigger looks at new rows of the log.
+    #[test]
+    fn an_organization_puts_nothing_into_the_log_of_another() {
+        const PUT: &str = "INSERT INTO audit_logs
+                (organization_id, seq, event_id, entry, previous_hash, hash)
+            SELECT ?2, 0, 'e', '{}', x'00', x'00' WHERE ?1 <> ''";
+        const HELD: &str = "SELECT organization_id FROM audit_logs WHERE organization_id = ?1";
+        let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
+        let [own, foreign] = [(); 2].map(|()| OrgId::generate(&SystemClock, &SystemRng).unwrap());
+        let scope = Scope::Org(own.clone());
+        let put = |into: &[&OrgId]| {
+            store.write::<_, StoreError>("test", &scope, |tx| {
+                let mut rows = 0;
+                for organization in into {
+                    rows += tx.execute(PUT, &[Value::Text(organization.as_str())])?;
+                }
+                Ok(rows)
+            })
+        };
+        let held = |organization: &OrgId| {
+            let scope = Scope::Org(organization.clone());
+            let rows = store.read::<_, StoreError>(&scope, |tx| tx.rows(HELD, &[], |_| Ok(())));
+            rows.unwrap().len()
+        };
+        assert_eq!(put(&[&foreign]), Err(StoreError::TenantWall));
+        assert_eq!(put(&[&own, &foreign]), Err(StoreError::TenantWall), "nor beside its own");
+        assert_eq!((held(&own), held(&foreign)), (0, 0));
+        assert_eq!(put(&[&own]), Ok(1));
+        assert!(matches!(put(&[&own]), Err(StoreError::Constraint(_))), "it is there already");
+        assert_eq!((held(&own), held(&foreign)), (1, 0));
+    }
+
     #[test]
     fn who_panics_when_told_takes_nobody_along() {
         let store = SqliteStore::open_in_memory().unwrap();

@@ -377,6 +377,7 @@ impl OpenWriter {
             &mut self.ends,
         );
         let verdict = catch_unwind(AssertUnwindSafe(|| body(&mut tx)));
+        let entries = self.scope.take_entries();
         self.scope.set(None);
         if self.connection.is_autocommit() {
             let lost = || StoreError::Failed("the transaction was lost".to_owned());
@@ -384,6 +385,7 @@ impl OpenWriter {
         }
         let has_savepoint = tx.has_savepoint();
         let failure = tx.into_failure();
+        let failure = failure.or_else(|| wall_of_entries(&self.connection, scope, &entries));
         let stays = failure.is_none() && matches!(verdict, Ok(Verdict::Commit));
         if !stays {
             self.gathered.take_back(mark);
@@ -517,6 +519,17 @@ impl OpenWriter {
             .map(|_| ())
             .map_err(|error| failure::failing(&error))
     }
+}
+
+/// Why what a member put into the log by a statement of its own may not stay there: the part of the third
+/// wall that is no trigger.
+fn wall_of_entries(connection: &Connection, scope: &Scope, rows: &[i64]) -> Option<StoreError> {
+    let Scope::Org(own) = scope else { return None };
+    rows.iter().find_map(|row| match connection::is_entry_of(connection, own, *row) {
+        Ok(true) => None,
+        Ok(false) => Some(StoreError::TenantWall),
+        Err(error) => Some(error),
+    })
 }
 
 /// Whether a batch that failed so must not run again: it may have been committed.
