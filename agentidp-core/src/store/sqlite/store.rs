@@ -26,7 +26,8 @@ pub struct SqliteStore {
     // write-ahead log into the database, and one that only reads cannot.
     readers: Mutex<Vec<Reader>>,
     returned: Condvar,
-    /// Leads the batches of callers that do not wait. Without it they wait, and lead their own.
+    /// Leads the batches of callers that do not wait, and goes on for one that led its own. Without it they
+    /// wait, and lead one after the other.
     committer: OnceLock<Option<Helper>>,
     /// Keeps the log short, once it has grown. Without it a commit does, now and then.
     checkpointer: OnceLock<Option<Helper>>,
@@ -121,7 +122,7 @@ impl SqliteStore {
         })
     }
 
-    /// Whether there is a thread that leads for callers that do not wait; started for the first of them.
+    /// Whether there is a thread that leads in the place of callers; started when it is first needed.
     fn has_committer(&self) -> bool {
         let lead = |writer: &Writer| writer.lead(usize::MAX);
         let start = || Helper::start("agentidp-commit", &self.writer, Writer::committer, lead);
@@ -189,7 +190,7 @@ impl Store for SqliteStore {
         scope: &Scope,
         body: Box<OwnedBody>,
     ) -> Result<(), StoreError> {
-        let answer = self.writer.write_owned(scope, body);
+        let answer = self.writer.write_owned(scope, body, || self.has_committer());
         self.start_helpers();
         answer
     }
@@ -199,7 +200,7 @@ impl Store for SqliteStore {
             self.writer.submit(scope, body, done);
             self.start_helpers();
         } else {
-            done(self.writer.write_owned(scope, body));
+            done(self.writer.write_owned(scope, body, || false));
         }
     }
 

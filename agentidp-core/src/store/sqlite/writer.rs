@@ -41,8 +41,8 @@ const LOG_GROWTH_MAX: usize = connection::LOG_PAGES as usize / 2;
 /// counts.
 const BATCH_PAGES: usize = 10;
 
-/// Batches that one caller leads before the next caller has to: waking another for each would leave
-/// the database idle until that thread gets a processor.
+/// Batches that one caller leads before the next caller has to, where there is no helper: waking another for
+/// each would leave the database idle until that thread gets a processor.
 const LED_BATCHES_MAX: usize = 8;
 
 /// Heads that are written at once where they lag behind their logs. Side by side they share their pages.
@@ -136,18 +136,20 @@ impl Writer {
         }
     }
 
-    /// As [`write`](Self::write), for a closure that any thread may run.
+    /// As [`write`](Self::write), for a closure that any thread may run. `helped` tells whether there is a
+    /// helper that leads when the [committer](Self::committer) is rung; it is asked when one is needed.
     pub(super) fn write_owned(
         &self,
         scope: &Scope,
         body: Box<OwnedBody>,
+        helped: impl Fn() -> bool,
     ) -> Result<(), StoreError> {
         let (ticket, leads) = self.queue.join(scope, body);
         let mut turn = if leads { Turn::Lead } else { ticket.wait() };
         loop {
             turn = match turn {
                 Turn::Lead => {
-                    self.lead(LED_BATCHES_MAX);
+                    self.lead_first(&helped);
                     ticket.wait()
                 }
                 Turn::RunAlone => return self.run_alone(&ticket),
@@ -191,9 +193,29 @@ impl Writer {
         &self.heads
     }
 
-    /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
-    /// batch, until nobody waits or, after `batches_max`, it is another's turn to lead.
+    /// Leads for a caller, which has its own answer after the first batch: where others wait then, a helper
+    /// goes on, and the caller need not stay for the batches of the others.
+    fn lead_first(&self, helped: impl Fn() -> bool) {
+        if !self.lead_batches(1) {
+            return;
+        }
+        if helped() {
+            self.committer.ring();
+        } else {
+            self.lead(LED_BATCHES_MAX - 1);
+        }
+    }
+
+    /// Leads until nobody waits or, after `batches_max`, it is another's turn to.
     pub(super) fn lead(&self, batches_max: usize) {
+        if self.lead_batches(batches_max) && !self.queue.pass_on() {
+            self.committer.ring();
+        }
+    }
+
+    /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
+    /// batch, until nobody waits or, after `batches_max`, others do, which is told.
+    fn lead_batches(&self, batches_max: usize) -> bool {
         for _ in 0..batches_max {
             let mut open = self.lock();
             let tickets = self.queue.take();
@@ -210,16 +232,14 @@ impl Writer {
                 ticket.tell(self.turn_alone(ticket));
             }
             if self.queue.is_done() {
-                return;
+                return false;
             }
             // Those just answered may have their next closure ready in the time of a breath, and a
             // larger batch spreads its fsync over more of them.
             std::thread::yield_now();
             self.let_others_write();
         }
-        if !self.queue.pass_on() {
-            self.committer.ring();
-        }
+        true
     }
 
     /// Lets those have the connection who want it for themselves: the lock is not fair, and a leader that
