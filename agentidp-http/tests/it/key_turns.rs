@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use agentidp_core::OrgId;
 use agentidp_core::base::limits::{JWKS_AGE_MAX, KEY_LEAD, KEY_RETENTION, KEY_ROTATION};
 use agentidp_core::verify::{CryptoProvider, Jwks, Verifier};
+use agentidp_core::{Alg, OrgId};
 use agentidp_testkit::{API, ISSUER, Tenant, TestIdp};
 use serde_json::Value;
 
@@ -32,9 +32,11 @@ impl Seen {
         Seen { key_set, token: answer["access_token"].as_str().expect("a token").to_owned() }
     }
 
+    /// Keys of the algorithm that signs here; those of others turn by themselves.
     fn published(&self) -> Vec<String> {
         let keys = Jwks::parse(self.key_set.as_bytes()).expect("a key set");
-        keys.keys().iter().filter_map(|key| key.kid().map(str::to_owned)).collect()
+        let signing = keys.keys().iter().filter(|key| key.key().alg() == Alg::Es256);
+        signing.filter_map(|key| key.kid().map(str::to_owned)).collect()
     }
 
     fn signer(&self) -> String {
