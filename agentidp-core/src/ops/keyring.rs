@@ -155,6 +155,7 @@ fn place_of_key<'a>(
 mod tests {
     use super::*;
     use crate::base::{SystemClock, SystemRng, Timestamp};
+    use crate::crypto::SealError;
     use crate::model::NewOrg;
     use crate::store::{SqliteStore, StoreError};
 
@@ -171,15 +172,64 @@ mod tests {
         id
     }
 
+    /// Stores a further data key of the organization.
+    fn insert(store: &dyn Store, organization: &OrgId, key: &DataKeyRow) {
+        let inserted =
+            store.write::<_, StoreError>("test", &Scope::Org(organization.clone()), |tx| {
+                orgs::insert_data_key(tx, key, Timestamp::from_seconds(0))
+            });
+        inserted.unwrap();
+    }
+
+    fn keyring() -> Keyring {
+        let root = DataKeyId::generate(&SystemClock, &SystemRng).unwrap();
+        Keyring::new(DataKey::generate(root, &SystemRng).unwrap())
+    }
+
     fn place(organization_id: &OrgId) -> Place<'_> {
         Place { organization_id, table: "t", column: "c", row: "r" }
     }
 
     #[test]
+    fn what_is_sealed_for_a_purpose_names_the_key_of_that_purpose() {
+        let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
+        let keyring = keyring();
+        let acme = organization(store, &keyring, "acme");
+        for purpose in DataKeyPurpose::ALL {
+            // It has one of them already.
+            if purpose != DataKeyPurpose::Credentials {
+                let made = keyring.generate(&acme, purpose, &SystemClock, &SystemRng).unwrap();
+                insert(store, &acme, &made.1);
+            }
+        }
+        let scope = Scope::Org(acme.clone());
+        let rows = store.read::<_, StoreError>(&scope, orgs::data_keys).unwrap();
+        assert_eq!(rows.len(), DataKeyPurpose::ALL.len());
+        // Once read from the rows, and once as they were kept.
+        for row in rows.iter().chain(&rows) {
+            let active = keyring.active(store, &acme, row.purpose).unwrap();
+            let sealed = seal(&active, &place(&acme), b"x", &SystemRng).unwrap();
+            assert_eq!(data_key_id(&sealed).unwrap(), row.id, "{:?}", row.purpose);
+        }
+    }
+
+    #[test]
+    fn a_wrapped_key_opens_for_its_purpose_alone() {
+        let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
+        let keyring = keyring();
+        let acme = organization(store, &keyring, "acme");
+        let purpose = DataKeyPurpose::Answers;
+        let (_, mut moved) = keyring.generate(&acme, purpose, &SystemClock, &SystemRng).unwrap();
+        moved.purpose = DataKeyPurpose::Keys;
+        insert(store, &acme, &moved);
+        let opened = keyring.active(store, &acme, DataKeyPurpose::Keys);
+        assert!(matches!(opened, Err(Fault::Seal(SealError::Broken))));
+    }
+
+    #[test]
     fn a_destroyed_key_is_gone_once_it_is_forgotten() {
         let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
-        let root = DataKeyId::generate(&SystemClock, &SystemRng).unwrap();
-        let keyring = Keyring::new(DataKey::generate(root, &SystemRng).unwrap());
+        let keyring = keyring();
         let [doomed, kept] = ["acme", "globex"].map(|slug| organization(store, &keyring, slug));
         let active = |id: &OrgId| keyring.active(store, id, DataKeyPurpose::Credentials);
         let sealed = seal(&active(&doomed).unwrap(), &place(&doomed), b"x", &SystemRng).unwrap();

@@ -95,6 +95,18 @@ fn no_envelope_opens_under_two_keys() {
     }
 }
 
+/// Its name is how a destroyed key is told from one that is in use: the bytes alone open nothing.
+#[test]
+fn the_bytes_of_a_key_open_nothing_under_another_name() {
+    let org = OrgId::system();
+    let named = |id| DataKey::new(id, SecretBytes::new(vec![1; 32])).unwrap();
+    let id = DataKeyId::from_bytes([1; 16]);
+    let envelope = seal(&named(id.clone()), &place(&org), PLAINTEXT, &SystemRng).unwrap();
+    let renamed = named(DataKeyId::from_bytes([2; 16]));
+    assert_eq!(open(&renamed, &place(&org), &envelope).unwrap_err(), SealError::Broken);
+    assert_eq!(open(&named(id), &place(&org), &envelope).unwrap().expose(), PLAINTEXT);
+}
+
 /// A generator that repeats one byte.
 #[derive(Debug)]
 struct Fixed(u8);

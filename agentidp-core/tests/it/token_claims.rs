@@ -2,7 +2,8 @@
 
 use agentidp_core::Timestamp;
 use agentidp_core::jose::VerifyError;
-use agentidp_core::oidc::at_hash;
+use agentidp_core::oidc::{SingleUse, at_hash, bound_key, bound_to};
+use agentidp_core::verify::ProvenKey;
 use serde_json::{Value, json};
 
 use crate::common::{
@@ -305,6 +306,85 @@ fn written_claims_are_read_back() {
     for cnf in [json!({"jkt": "abc"}), json!({}), json!({"jwk": {}})] {
         assert_eq!(error_of("cnf", cnf), VerifyError::ProofMissing);
     }
+}
+
+/// What we cannot check we do not ignore.
+#[test]
+fn a_confirmation_names_one_key_and_says_nothing_else() {
+    for cnf in [
+        json!({}),
+        json!({"jwk": {}}),
+        json!({"jkt": 1}),
+        json!({"jkt": "own", "x5t#S256": "another"}),
+        json!("own"),
+        Value::Null,
+    ] {
+        assert_eq!(bound_key(Some(&cnf)), Err(VerifyError::Claim("cnf")), "{cnf}");
+    }
+    assert_eq!(bound_key(Some(&bound_to("own"))), Ok(Some("own")));
+    assert_eq!(bound_key(None), Ok(None));
+}
+
+/// The key of that thumbprint, which somebody proved to have.
+fn proven(jkt: &str) -> ProvenKey {
+    let single_use = SingleUse { jti_hash: [0; 32], until: Timestamp::from_seconds(NOW) };
+    ProvenKey { jkt: jkt.to_owned(), nonce: None, single_use }
+}
+
+#[test]
+fn a_bound_token_goes_with_its_own_key_alone() {
+    for issuer in Issuer::all() {
+        let token = issuer.sign_claims(&claims_with("cnf", bound_to("own")));
+        let verify = |token: &str, jkt: &str| {
+            issuer.verifier.verify_bound_access_token(token, AUDIENCE, &proven(jkt))
+        };
+        assert_eq!(verify(&token, "own").unwrap().cnf, Some(bound_to("own")));
+        for other in ["another", "OWN", "own ", ""] {
+            assert_eq!(verify(&token, other), Err(VerifyError::ProofMismatch), "{other}");
+        }
+        // A bearer token is bound to no key, and none makes it better.
+        assert_eq!(verify(&issuer.valid_token(), "own"), Err(VerifyError::ProofMismatch));
+        for cnf in [json!({}), json!({"jkt": "own", "x5t#S256": "another"})] {
+            let unclear = issuer.sign_claims(&claims_with("cnf", cnf.clone()));
+            assert_eq!(verify(&unclear, "own"), Err(VerifyError::Claim("cnf")), "{cnf}");
+        }
+    }
+}
+
+#[test]
+fn a_bound_token_is_verified_as_any_other_besides() {
+    let issuer = Issuer::one();
+    let bound = |name: &str, value: Value| {
+        let mut claims = claims_with("cnf", bound_to("own"));
+        claims[name] = value;
+        claims
+    };
+    let error = |token: &str| {
+        let verified = issuer.verifier.verify_bound_access_token(token, AUDIENCE, &proven("own"));
+        verified.unwrap_err()
+    };
+    for (claims, expected) in [
+        (bound("aud", json!("https://other.example")), VerifyError::Audience),
+        (bound("iss", json!("https://evil.example")), VerifyError::Issuer),
+        (bound("nbf", json!(NOW + 61)), VerifyError::NotYetValid),
+        (bound("exp", json!(NOW + 24 * 3600 + 1)), VerifyError::LifeTooLong),
+        (bound("jti", Value::Null), VerifyError::Claim("jti")),
+    ] {
+        assert_eq!(error(&issuer.sign_claims(&claims)), expected, "{claims}");
+    }
+    let mut over = bound("exp", json!(NOW - 60));
+    over["iat"] = json!(NOW - 600);
+    assert_eq!(error(&issuer.sign_claims(&over)), VerifyError::Expired);
+    let good = bound("iat", json!(NOW));
+    assert_eq!(error(&Issuer::one().sign_claims(&good)), VerifyError::UnknownKey);
+    let mut header = issuer.header();
+    header["typ"] = json!("JWT");
+    let no_access_token = issuer.sign(&header.to_string(), &good.to_string());
+    assert_eq!(error(&no_access_token), VerifyError::Type);
+    let elsewhere = issuer.verifier.clone().organization("another");
+    let token = issuer.sign_claims(&good);
+    let foreign = elsewhere.verify_bound_access_token(&token, AUDIENCE, &proven("own"));
+    assert_eq!(foreign, Err(VerifyError::Organization));
 }
 
 #[test]
