@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentidp_core::{
     AgentError, AgentKeyState, CredentialError, Custody, Denied, ErrorCode, NewCredential,
-    OrgHandle, RevokeTokens,
+    OrgHandle, RevokeTokens, Role,
 };
 use agentidp_testkit::Tenant;
 
@@ -20,6 +20,7 @@ super::on_every_engine!(
     a_key_that_is_ended_is_published_no_more_and_never_again,
     a_key_proves_an_agent_in_one_way,
     who_does_not_hold_an_agents_scopes_gives_it_no_key,
+    who_has_no_role_ends_no_key_of_an_owner,
     rotations_at_once_leave_one_current_key,
     changes_of_keys_are_all_or_nothing,
 );
@@ -197,6 +198,29 @@ fn who_does_not_hold_an_agents_scopes_gives_it_no_key(engine: Engine) {
     assert!(matches!(denied, Err(AgentError::Denied(Denied::ScopeMissing("agents:write")))));
     let foreign = writer.org(&globex.org.id);
     assert!(matches!(foreign.rotate_agent_keys(&globex.agent.id, HOUR), Err(AgentError::NotFound)));
+    test.finish();
+}
+
+fn who_has_no_role_ends_no_key_of_an_owner(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    org.add_agent_key(&acme.agent.id, keys::PEM).unwrap();
+    org.add_member(&acme.agent.id, Role::Owner).unwrap();
+    let before = org.agent_keys(&acme.agent.id).unwrap();
+    let writer = bearer(&test, &acme.org.id, &["agents:write"]).org(&acme.org.id);
+    for key in &before {
+        let denied = writer.revoke_agent_key(&acme.agent.id, &key.kid).unwrap_err();
+        assert!(matches!(denied, AgentError::Denied(Denied::RoleMissing)), "{denied}");
+        assert_eq!(denied.code(), ErrorCode::Forbidden);
+        assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.key_revoked Refused");
+    }
+    assert_eq!(org.agent_keys(&acme.agent.id).unwrap(), before);
+    // A plain member may be managed by scope.
+    let member = org.register_agent(agentidp_core::NewAgent::new("member")).unwrap().id;
+    org.add_member(&member, Role::Member).unwrap();
+    let key = org.add_agent_key(&member, &keys::jwk().to_string()).unwrap();
+    writer.revoke_agent_key(&member, &key.kid).unwrap();
     test.finish();
 }
 

@@ -2,8 +2,9 @@
 
 use agentidp_core::store::Value as Sql;
 use agentidp_core::{
-    AccessError, AgentId, ErrorCode, IntrospectionRequest, NewAgent, OrgId, PageRequest, Role,
-    TokenExchange, TokenRequest, TokenResponse,
+    AccessError, AgentId, CredentialError, Denied, ErrorCode, IntrospectionRequest, NewAgent,
+    NewCredential, OrgId, PageRequest, RevocationRequest, Role, TokenExchange, TokenRequest,
+    TokenResponse,
 };
 use agentidp_testkit::{API, ISSUER, TestIdp};
 use serde_json::json;
@@ -22,6 +23,8 @@ super::on_every_engine!(
     whoever_acts_in_a_chain_ends_it_by_its_own_end,
     who_acts_has_the_scopes_and_not_the_role_and_is_told_as_the_doer,
     who_acts_for_another_ends_its_tokens_by_scope_alone,
+    an_actor_token_that_was_ended_is_refused,
+    what_is_exchanged_right_after_an_end_lives,
     tokens_that_are_not_handed_to_the_client_are_refused,
     exchanging_is_all_or_nothing,
 );
@@ -210,7 +213,8 @@ fn who_acts_has_the_scopes_and_not_the_role_and_is_told_as_the_doer(engine: Engi
     let test = engine.idp();
     let acme = test.tenant("acme").org.id;
     let org = test.idp.org(&acme);
-    let owner = NewAgent::new("owner").scope("agents:write").scope("agents:read");
+    let scopes = ["agents:write", "agents:read", "credentials:write"];
+    let owner = scopes.into_iter().fold(NewAgent::new("owner"), NewAgent::scope);
     let owner = Member::new(&test, &acme, owner);
     let helper = Member::new(&test, &acme, NewAgent::new("helper"));
     org.add_member(&owner.id, Role::Owner).unwrap();
@@ -222,8 +226,11 @@ fn who_acts_has_the_scopes_and_not_the_role_and_is_told_as_the_doer(engine: Engi
     let denied = helping.update(changed).unwrap_err();
     assert_eq!(denied.code(), ErrorCode::Forbidden);
     let made = helping.register_agent(NewAgent::new("made")).unwrap();
-    // Nor does it get a secret of the owner, whose role it does not have.
-    assert!(helping.issue_credential(&owner.id, agentidp_core::NewCredential::default()).is_err());
+    // Nor does it get a secret of the owner, all of whose scopes it holds, and not the role.
+    let secret = helping.issue_credential(&owner.id, NewCredential::default()).unwrap_err();
+    assert!(matches!(secret, CredentialError::Denied(Denied::RoleMissing)), "{secret}");
+    let itself = test.idp.on_behalf_of(&subject).unwrap().org(&acme);
+    itself.issue_credential(&owner.id, NewCredential::default()).unwrap();
     let page = PageRequest::first().limit(500);
     let trail = org.audit(&page).unwrap().items;
     let entry =
@@ -264,6 +271,38 @@ fn who_acts_for_another_ends_its_tokens_by_scope_alone(engine: Engine) {
     assert!(delegated("tokens:revoke").revoke(&revocation).unwrap());
     assert_eq!(told(), agentidp_core::audit::Outcome::Success);
     assert!(!test.idp.introspect(&question).unwrap().active);
+    test.finish();
+}
+
+fn an_actor_token_that_was_ended_is_refused(engine: Engine) {
+    let test = engine.idp();
+    let Cast { ada, bob, .. } = cast(&test);
+    let subject = token(&test, &ada, ISSUER, &bob.id);
+    let actor = test.idp.token(&bob.request().resource(ISSUER)).unwrap().access_token;
+    let handed_in = TokenExchange::new(subject.as_str()).actor_token(actor.as_str());
+    let request = bob.request().exchange(handed_in).resource(ISSUER);
+    test.idp.token(&request).unwrap();
+    assert!(test.idp.revoke(&RevocationRequest::new(actor.as_str())).unwrap());
+    // Without it the client may act all the same; with it, it says what is not so.
+    assert_eq!(code(&test, &request), Some(ErrorCode::ExchangeRefused));
+    assert_eq!(code(&test, &exchange(&bob, &subject).resource(ISSUER)), None);
+    test.finish();
+}
+
+/// Tokens of the subject that are issued after an end count as issued a little later than they are, and
+/// so must those that another agent, which nothing ended, gets for them.
+fn what_is_exchanged_right_after_an_end_lives(engine: Engine) {
+    let test = engine.idp();
+    let Cast { org, ada, bob, .. } = cast(&test);
+    let org = test.idp.org(&org);
+    org.suspend_agent(&ada.id).unwrap();
+    org.reactivate_agent(&ada.id).unwrap();
+    let subject = token(&test, &ada, ISSUER, &bob.id);
+    let request = exchange(&bob, &subject).resource(ISSUER);
+    let exchanged = test.idp.token(&request).unwrap().access_token;
+    let question = IntrospectionRequest::new(exchanged.as_str());
+    assert!(test.idp.introspect(&question).unwrap().active);
+    test.idp.on_behalf_of(&exchanged).unwrap();
     test.finish();
 }
 

@@ -21,6 +21,7 @@ super::on_every_engine!(
     a_rotation_in_a_hurry_signs_at_once,
     a_key_that_signed_and_is_revoked_has_a_successor_at_once,
     a_revoked_key_is_noticed_by_other_processes,
+    a_process_admits_nobody_by_keys_that_are_too_old,
     a_stale_process_does_not_sign_with_a_key_that_retired,
     the_key_of_the_audit_log_stays_and_that_of_documents_turns_by_command,
     keys_are_managed_by_whoever_may,
@@ -257,6 +258,20 @@ fn a_revoked_key_is_noticed_by_other_processes(engine: Engine) {
     test.finish();
 }
 
+/// Whatever it is asked first: nothing that was asked before has read the keys anew.
+fn a_process_admits_nobody_by_keys_that_are_too_old(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let request = acme.request().resource(agentidp_testkit::ISSUER).scope("openid");
+    let token = test.idp.token(&request).unwrap().access_token;
+    let [asked, other] = [test.reopen(), test.reopen()];
+    test.idp.revoke_key(&current(&test.idp)).unwrap();
+    test.clock.step(agentidp_core::base::limits::KEYS_STALE_MAX);
+    assert_eq!(asked.on_behalf_of(&token).unwrap_err().code(), ErrorCode::InvalidToken);
+    assert_eq!(other.agent_info(&token).unwrap_err().code(), ErrorCode::InvalidToken);
+    test.finish();
+}
+
 fn a_stale_process_does_not_sign_with_a_key_that_retired(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
@@ -318,6 +333,9 @@ fn keys_are_managed_by_whoever_may(engine: Engine) {
     let last = page.items.iter().rfind(|entry| entry.event_type == "key.revoked").unwrap();
     assert!(last.actor.is_some(), "it is told who did it");
 
+    // A key is published: who may not rotate is not told of it, nor of why the log's stays.
+    test.idp.rotate_key(ES256).unwrap();
+    let of_the_log = KeyRotation::of(KeyPurpose::Audit, Alg::EdDsa);
     let before = told(&test);
     for other in [
         bearer(&test, &OrgId::system(), &["admin:orgs"]),
@@ -328,6 +346,7 @@ fn keys_are_managed_by_whoever_may(engine: Engine) {
         for denied in [
             other.keys().map(|_| ()),
             other.rotate_key(ES256).map(|_| ()),
+            other.rotate_key(of_the_log).map(|_| ()),
             other.revoke_key(&kid).map(|_| ()),
             other.revoke_key("nobody's").map(|_| ()),
             other.tick().map(|_| ()),
@@ -390,6 +409,10 @@ fn too_many_retired_keys_do_not_close_the_instance(engine: Engine) {
     let idp = test.reopen();
     assert_eq!(idp.jwks().keys().len(), 64);
     assert!(published(&idp, &kid) && verifies(&idp, &newest));
+    // As old as the oldest, and it signs.
+    let is_eddsa = |key: &SigningKey| key.purpose == KeyPurpose::Token && key.alg == Alg::EdDsa;
+    let eddsa = idp.keys().unwrap().into_iter().find(is_eddsa).unwrap();
+    assert!(eddsa.state == KeyState::Current && published(&idp, &eddsa.kid));
     assert!(!verifies(&idp, &oldest), "what is left out is not believed");
     idp.token(&acme.request()).unwrap();
     test.finish();

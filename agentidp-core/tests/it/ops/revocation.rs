@@ -147,13 +147,23 @@ fn who_may_ends_tokens_of_its_organization(engine: Engine) {
     let (own, foreign) = (token(&test, &acme), token(&test, &globex));
 
     let org = nobody_handle.org(&acme.org.id);
-    for denied in [org.revoke_token(&own), org.revoke_jti(&jti(&test, &own))] {
+    // Nor is it told which are tokens, and whose.
+    for denied in [
+        org.revoke_token(&own),
+        org.revoke_token(&foreign),
+        org.revoke_token("nonsense"),
+        org.revoke_jti(&jti(&test, &own)),
+    ] {
         let denied = denied.unwrap_err();
         assert!(matches!(denied, TokenError::Denied(Denied::ScopeMissing("tokens:revoke"))));
     }
     assert_anothers(nobody_handle.revoke(&RevocationRequest::new(own.as_str())));
     let elsewhere = guard_handle.org(&globex.org.id);
-    for denied in [elsewhere.revoke_token(&foreign), elsewhere.revoke_jti(&jti(&test, &foreign))] {
+    for denied in [
+        elsewhere.revoke_token(&foreign),
+        elsewhere.revoke_token("nonsense"),
+        elsewhere.revoke_jti(&jti(&test, &foreign)),
+    ] {
         assert!(matches!(denied, Err(TokenError::NotFound)));
     }
     assert_anothers(guard_handle.revoke(&RevocationRequest::new(foreign.as_str())));
