@@ -18,6 +18,8 @@ super::on_every_engine!(
     a_wrong_kek_opens_nothing,
     an_agent_has_a_handful_of_live_secrets,
     a_planted_signing_key_is_not_believed,
+    a_signing_key_is_told_by_its_own_public_half,
+    a_private_half_that_was_changed_behind_an_open_instance_is_not_believed,
     refusals_after_authentication_are_all_told,
     instance_administration_is_for_the_system_organization,
 );
@@ -205,6 +207,50 @@ fn a_planted_signing_key_is_not_believed(engine: Engine) {
     assert_eq!(planted.unwrap(), 1);
     let opened = Idp::open_existing(again(&test).kek(KekSource::file(test.kek_path())));
     assert_eq!(opened.unwrap_err().code(), ErrorCode::SealBroken);
+    test.finish();
+}
+
+/// Changes what the instance keeps of its keys, as somebody would who may write to the database.
+fn tamper(test: &TestIdp, sql: &'static str, params: &[agentidp_core::store::Value<'_>]) {
+    use agentidp_core::store::{Scope, Store, StoreError};
+    let store: &dyn Store = &*test.store;
+    let system = Scope::Org(OrgId::system());
+    let changed = store.write::<_, StoreError>("tamper", &system, |tx| tx.execute(sql, params));
+    assert_eq!(changed, Ok(1), "{sql}");
+}
+
+const PUBLISH_ANOTHER: &str = "UPDATE signing_keys SET public_jwk = ?2
+    WHERE ?1 <> '' AND purpose = 'token' AND alg = 'ES256'";
+
+fn a_signing_key_is_told_by_its_own_public_half(engine: Engine) {
+    use agentidp_core::store::Value;
+    let test = engine.idp();
+    let provider = agentidp_core::CryptoProvider::default_provider();
+    let key = provider.generate(agentidp_core::Alg::Es256, &agentidp_core::SystemRng).unwrap();
+    let jwk = provider.signer(&key).unwrap().public_key().to_jwk().to_string();
+    tamper(&test, PUBLISH_ANOTHER, &[Value::Text(&jwk)]);
+    let opened = Idp::open_existing(again(&test).kek(KekSource::file(test.kek_path())));
+    assert_eq!(opened.unwrap_err().code(), ErrorCode::SealBroken);
+    test.finish();
+}
+
+// What opens elsewhere does not open here.
+const MOVE_PRIVATE_HALF: &str = "UPDATE signing_keys SET sealed_private_key =
+        (SELECT k.sealed_private_key FROM signing_keys k WHERE k.purpose = 'audit')
+    WHERE ?1 <> '' AND purpose = 'token' AND alg = 'ES256'";
+const COUNT_CHANGE: &str = "UPDATE instance SET keys_version = keys_version + 1 WHERE ?1 <> ''";
+
+fn a_private_half_that_was_changed_behind_an_open_instance_is_not_believed(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let token = test.idp.token(&acme.request().resource(ISSUER)).unwrap().access_token;
+    tamper(&test, MOVE_PRIVATE_HALF, &[]);
+    tamper(&test, COUNT_CHANGE, &[]);
+    assert_eq!(test.idp.probe().unwrap_err().code(), ErrorCode::SealBroken);
+    // By the keys that it has it goes on for as long as it believes them, and then admits nobody.
+    test.clock.step(agentidp_core::base::limits::KEYS_STALE_MAX);
+    let refused = test.idp.on_behalf_of(&token).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::SealBroken);
     test.finish();
 }
 

@@ -2,7 +2,8 @@
 
 use agentidp_core::crypto::Alg;
 use agentidp_core::{
-    ClientAuth, Custody, ErrorCode, IntrospectionRequest, NewAgent, NewCredential, TokenRequest,
+    ClientAuth, Custody, DpopProof, ErrorCode, IntrospectionRequest, NewAgent, NewCredential,
+    TokenExchange, TokenRequest,
 };
 use agentidp_testkit::{ISSUER, TestIdp};
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ super::on_every_engine!(
     a_key_that_was_issued_or_registered_proves_its_client,
     an_assertion_is_used_once_by_whichever_process,
     a_used_proof_is_told_as_such_and_uses_up_the_assertion_with_it,
+    an_assertion_is_used_up_whatever_it_came_with,
     what_is_not_a_recent_assertion_for_us_alone_proves_nothing,
     a_key_that_is_held_here_or_is_another_agents_proves_nothing,
     a_revoked_or_expired_key_proves_nothing,
@@ -105,6 +107,24 @@ fn a_used_proof_is_told_as_such_and_uses_up_the_assertion_with_it(engine: Engine
     assert_eq!(ask("two", "b").unwrap_err().code(), ErrorCode::InvalidClient);
     assert_eq!(ask("one", "a").unwrap_err().code(), ErrorCode::InvalidClient, "the client first");
     ask("three", "b").unwrap();
+    test.finish();
+}
+
+fn an_assertion_is_used_up_whatever_it_came_with(engine: Engine) {
+    let test = engine.idp();
+    let (member, holder) = keyed(&test);
+    let request = |jti: &str| TokenRequest::new(holder.assertion(&test, &member.id, jti));
+    let code = |request: &TokenRequest| test.idp.token(request).unwrap_err().code();
+    let no_proof = DpopProof::new("no proof", "POST", TOKEN_URL);
+    assert_eq!(code(&request("a").dpop(no_proof)), ErrorCode::InvalidDpopProof);
+    assert_eq!(code(&request("a")), ErrorCode::InvalidClient);
+    let without_nonce = holder.proof(&test, "b").require_nonce(true);
+    assert_eq!(code(&request("b").dpop(without_nonce)), ErrorCode::UseDpopNonce);
+    assert_eq!(code(&request("b")), ErrorCode::InvalidClient);
+    let no_token = TokenExchange::new("no token");
+    assert_eq!(code(&request("c").exchange(no_token)), ErrorCode::ExchangeRefused);
+    assert_eq!(code(&request("c")), ErrorCode::InvalidClient);
+    test.idp.token(&request("d")).unwrap();
     test.finish();
 }
 

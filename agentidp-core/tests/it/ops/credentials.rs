@@ -16,6 +16,7 @@ use super::{Engine, public_keys as keys};
 super::on_every_engine!(
     credentials_are_listed_in_pages_and_without_their_secrets,
     a_rotated_secret_works_beside_the_new_one_until_the_overlap_ends,
+    a_replaced_secret_is_over_also_where_it_was_seen_before,
     a_rotation_keeps_within_the_limit_on_live_secrets,
     what_is_over_or_no_secret_is_not_rotated,
     a_revoked_secret_is_refused_at_once,
@@ -106,6 +107,22 @@ fn a_rotated_secret_works_beside_the_new_one_until_the_overlap_ends(engine: Engi
     assert_eq!(successes_in(&test.trail(&acme.org.id), "credential.rotated"), 3);
     let too_long = org.rotate_credential(&new.credential().id, 91 * day);
     assert_eq!(too_long.unwrap_err().code(), ErrorCode::InvalidInput);
+    test.finish();
+}
+
+fn a_replaced_secret_is_over_also_where_it_was_seen_before(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let other = test.reopen();
+    let mut newest = issue(&test.idp.org(&acme.org.id), &acme);
+    for idp in [&test.idp, &other] {
+        assert!(works(&test, &acme, newest.secret()), "and it is kept warm");
+        let org = idp.org(&acme.org.id);
+        let next = org.rotate_credential(&newest.credential().id, Duration::ZERO).unwrap();
+        assert!(!works(&test, &acme, newest.secret()));
+        newest = next;
+        assert!(works(&test, &acme, newest.secret()));
+    }
     test.finish();
 }
 

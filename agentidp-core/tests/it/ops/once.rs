@@ -5,18 +5,23 @@ use std::time::Duration;
 use agentidp_core::base::limits;
 use agentidp_core::store::{Scope, Store, StoreError, Value};
 use agentidp_core::{
-    Claim, IdempotencyKey, Idp, NewAgent, NewCredential, Once, OrgId, TokenRequest,
+    Claim, ErrorCode, IdempotencyKey, Idp, NewAgent, NewCredential, Once, OrgId, TokenExchange,
+    TokenRequest,
 };
-use agentidp_testkit::{Tenant, TestIdp};
+use agentidp_testkit::{ISSUER, Tenant, TestIdp};
 
 use super::Engine;
 use super::faults::sweep;
+use super::introspection::Member;
 
 super::on_every_engine!(
     an_answer_is_given_again_to_the_same_request_alone,
     a_released_key_is_free_and_one_that_is_cut_off_is_not,
     each_caller_has_keys_of_its_own,
+    who_acts_for_an_agent_has_keys_of_its_own,
     an_answer_is_sealed_and_goes_with_its_organization,
+    an_answer_that_is_moved_to_another_caller_does_not_open,
+    a_process_that_learns_of_a_deletion_takes_no_more_keys,
     keys_are_forgotten_after_a_day,
     an_organization_has_so_many_keys_and_no_more,
     of_many_at_once_one_is_first,
@@ -131,6 +136,27 @@ fn each_caller_has_keys_of_its_own(engine: Engine) {
     test.finish();
 }
 
+fn who_acts_for_an_agent_has_keys_of_its_own(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme").org.id;
+    let member = |name: &str| Member::new(&test, &acme, NewAgent::new(name).scope("a"));
+    let (ada, bob) = (member("ada"), member("bob"));
+    let request = ada.request().resource(ISSUER).may_act(&bob.id);
+    let own = test.idp.token(&request).unwrap().access_token;
+    let exchange = TokenExchange::new(own.as_str());
+    let exchange = bob.request().resource(ISSUER).exchange(exchange);
+    let delegated = test.idp.token(&exchange).unwrap().access_token;
+    // Both are Ada's, with the same scopes.
+    let callers = [own, delegated].map(|token| test.idp.on_behalf_of(&token).unwrap());
+    for (at, idp) in callers.iter().enumerate() {
+        assert!(first(idp, "k", b"r").answer(at.to_string().as_bytes()).unwrap());
+    }
+    for (at, idp) in callers.iter().enumerate() {
+        assert_eq!(answer(idp, "k", b"r"), Some(at.to_string().into_bytes()));
+    }
+    test.finish();
+}
+
 fn an_answer_is_sealed_and_goes_with_its_organization(engine: Engine) {
     let test = engine.idp();
     let (acme, globex) = test.two_orgs();
@@ -148,17 +174,54 @@ fn an_answer_is_sealed_and_goes_with_its_organization(engine: Engine) {
     assert!(ours.once(&key(secrets[2]), secrets[1].as_bytes()).is_err(), "its data key is gone");
     assert!(answer(&theirs, secrets[2], secrets[1].as_bytes()).is_some());
     // A row that was moved does not open.
-    swap(&test, &globex.org.id);
+    move_to(&test, &globex.org.id, "somebody");
     let moved = theirs.once(&key(secrets[2]), secrets[1].as_bytes());
     assert!(matches!(moved, Ok(Once::First(_))), "the row is another caller's");
     test.finish();
 }
 
-fn swap(test: &TestIdp, organization: &OrgId) {
-    const MOVE: &str = "UPDATE idempotency_keys SET caller = 'somebody' WHERE organization_id = ?1";
+/// A key that was taken on behalf of another agent for the same request, with the same scopes.
+fn an_answer_that_is_moved_to_another_caller_does_not_open(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let (ours, theirs) = (bearer(&test, &acme, "a"), bearer(&test, &acme, "a"));
+    assert!(first(&ours, "k", b"r").answer(b"ours").unwrap());
+    let id = &theirs.caller().agent().unwrap().agent_id;
+    move_to(&test, &acme.org.id, &format!("{id}/{id}"));
+    let moved = theirs.once(&key("k"), b"r").unwrap_err();
+    assert_eq!(moved.code(), ErrorCode::SealBroken);
+    assert_eq!(answer(&ours, "k", b"r"), None, "the row was moved away");
+    test.finish();
+}
+
+/// The organization's data keys are at hand there, and what they seal nobody could open any more.
+fn a_process_that_learns_of_a_deletion_takes_no_more_keys(engine: Engine) {
+    let (test, others) = engine.processes(1);
+    let (acme, globex) = test.two_orgs();
+    let [ours, theirs] = [&acme, &globex].map(|tenant| {
+        let token = test.idp.token(&tenant.request().resource(ISSUER)).unwrap();
+        others[0].on_behalf_of(&token.access_token).unwrap()
+    });
+    for idp in [&ours, &theirs] {
+        assert!(first(idp, "before", b"r").answer(b"done").unwrap());
+    }
+    test.idp.org(&acme.org.id).delete().unwrap();
+    let learned = others[0].org(&acme.org.id).register_agent(NewAgent::new("x")).unwrap_err();
+    assert_eq!(learned.code(), ErrorCode::NotActive);
+    assert!(ours.once(&key("after"), b"r").is_err());
+    assert!(ours.once(&key("before"), b"r").is_err());
+    assert_eq!(answer(&theirs, "before", b"r").as_deref(), Some(&b"done"[..]));
+    assert_eq!(test.count(&acme.org.id, COUNT), 1);
+    drop((ours, theirs, others));
+    test.finish();
+}
+
+fn move_to(test: &TestIdp, organization: &OrgId, caller: &str) {
+    const MOVE: &str = "UPDATE idempotency_keys SET caller = ?2 WHERE organization_id = ?1";
     let store: &dyn Store = &*test.store;
     let scope = Scope::Org(organization.clone());
-    let moved = store.write::<_, StoreError>("test", &scope, |tx| tx.execute(MOVE, &[]));
+    let moved =
+        store.write::<_, StoreError>("test", &scope, |tx| tx.execute(MOVE, &[Value::Text(caller)]));
     assert_eq!(moved, Ok(1));
 }
 

@@ -15,6 +15,7 @@ super::on_every_engine!(
     a_wider_policy_opens_no_wall,
     a_policy_that_fails_denies_and_the_trail_tells,
     a_policy_is_asked_who_may_introspect_and_end_tokens,
+    a_policy_that_fails_lets_nobody_introspect_or_end_tokens,
 );
 
 /// Allows everything inside an agent's own organization, but for what `rules` say.
@@ -188,6 +189,30 @@ fn a_policy_is_asked_who_may_introspect_and_end_tokens(engine: Engine) {
     assert!(bearing(&member, members.secret()).unwrap().active);
     assert!(ends(&member, members.secret()).unwrap());
     assert!(!knows(&by_role, &member, members.secret()));
+    test.finish();
+}
+
+/// What cannot decide allows nothing, here too.
+fn a_policy_that_fails_lets_nobody_introspect_or_end_tokens(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let rules = "kept if { \"tools:bad\" in input.agent.scopes; to_number(\"x\") == 1 }";
+    let idp = under(&test, load(rules));
+    let org = test.idp.org(&acme.org.id);
+    let token = acme_token(&test, &acme);
+    let asking = |further: &str| {
+        let scopes = ["tokens:introspect", "tokens:revoke", further];
+        let agent = scopes.into_iter().fold(NewAgent::new("asker"), NewAgent::scope);
+        let agent = org.register_agent(agent).unwrap().id;
+        let credential = org.issue_credential(&agent, NewCredential::default()).unwrap();
+        let secret = credential.secret();
+        let question = IntrospectionRequest::new(token.as_str()).client(&agent, secret);
+        let end = RevocationRequest::new(token.as_str()).client(&agent, secret);
+        let knows = idp.introspect(&question).unwrap().active;
+        (knows, idp.revoke(&end).map_err(|error| error.code()))
+    };
+    assert_eq!(asking("tools:bad"), (false, Err(ErrorCode::UnauthorizedClient)));
+    assert_eq!(asking("tools:good"), (true, Ok(true)), "the token was alive until now");
     test.finish();
 }
 

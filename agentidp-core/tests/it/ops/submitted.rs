@@ -18,6 +18,7 @@ super::on_every_engine!(
     a_used_up_month_is_told,
     a_token_that_nobody_waits_for_is_recorded,
     only_what_needs_a_thread_waits_for_one,
+    a_key_signs_under_a_lease_also_where_no_thread_waits,
 );
 
 fn asynchronous(test: &TestIdp) -> AsyncIdp {
@@ -160,6 +161,24 @@ fn only_what_needs_a_thread_waits_for_one(engine: Engine) {
         occupied.end().await;
         idp.token(globex.request()).await.unwrap().unwrap();
     });
+    test.finish();
+}
+
+const LEASE: &str = "SELECT signs_until FROM signing_keys
+    WHERE ?1 <> '' AND purpose = 'token' AND alg = 'ES256' AND state = 'current'";
+
+/// Or the key would be gone, once it has retired, before the tokens that it signed.
+fn a_key_signs_under_a_lease_also_where_no_thread_waits(engine: Engine) {
+    use agentidp_core::Clock as _;
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let (idp, runtime) = (asynchronous(&test), runtime());
+    for _ in 0..3 {
+        runtime.block_on(idp.token(acme.request())).unwrap().unwrap();
+        let lease = super::revocation::count(&test, &acme.org.id, LEASE);
+        assert!(test.clock.now().as_micros() < lease, "{lease}");
+        test.clock.step(2 * agentidp_core::base::limits::SIGNING_LEASE);
+    }
     test.finish();
 }
 
