@@ -358,6 +358,24 @@ const KEY_LEN: usize = 32;
 mod tests {
     use super::*;
 
+    /// By the reference implementation: `argon2.low_level.hash_secret_raw` of argon2-cffi, with 3 passes
+    /// over 65536 KiB in 4 lanes, version 19.
+    #[test]
+    fn a_passphrase_gives_the_key_that_the_reference_implementation_gives() {
+        let salt = KekSalt::from_bytes([1; 16]);
+        let key = stretch(&SecretString::from("correct horse"), &salt).unwrap();
+        let expected = "4471256fa58cf203c9c30f88acf8284cb765abf5fdb02f0e300f6bade11793d1";
+        assert_eq!(key.expose(), from_hex(expected).unwrap());
+    }
+
+    #[test]
+    fn a_key_file_may_end_as_lines_end_on_windows() {
+        for key in ["ab".repeat(KEY_LEN), URL_SAFE_NO_PAD.encode([0xab; KEY_LEN])] {
+            assert_eq!(parse(&format!("{key}\r\n"), "file").unwrap().expose(), [0xab; KEY_LEN]);
+            assert!(parse(&format!("{key}\r\r\n"), "file").is_err());
+        }
+    }
+
     #[test]
     fn a_key_may_be_hexadecimal_or_base64url() {
         let hex = "00".repeat(31) + "ff\n";

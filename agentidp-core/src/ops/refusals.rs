@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_begins_a_minute_also_while_one_is_full() {
+        let (limit, at) = (RefusalLimit::default(), Timestamp::from_seconds);
+        for _ in 0..60 {
+            assert_eq!(limit.note(&org(1), at(100)), Telling::Tell { passed_over: 0 });
+        }
+        assert_eq!(limit.note(&org(1), at(100)), Telling::PassOver);
+        assert_eq!(limit.note(&org(1), at(99)), Telling::Tell { passed_over: 1 });
+    }
+
+    #[test]
     fn where_there_is_no_room_the_instance_learns_of_it() {
         let mut failures = Failures::default();
         for number in 0..limits::CLIENT_CACHE_MAX {
@@ -193,5 +203,9 @@ mod tests {
         assert_eq!(told, Telling::Tell { passed_over: 3 });
         let told = limit.note(&org(2), Timestamp::from_seconds(160));
         assert_eq!(told, Telling::Tell { passed_over: 0 });
+        // What was told of once is not told of again.
+        assert_eq!(limit.note(&org(1), Timestamp::from_seconds(219)), Telling::PassOver);
+        let told = limit.note(&org(1), Timestamp::from_seconds(220));
+        assert_eq!(told, Telling::Tell { passed_over: 1 });
     }
 }

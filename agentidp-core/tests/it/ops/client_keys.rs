@@ -189,6 +189,8 @@ fn what_is_not_a_recent_assertion_for_us_alone_proves_nothing(engine: Engine) {
         let assertion = holder.sign(json!({ "typ": "client-authentication+jwt" }), &claims);
         assert_eq!(code(&test, ClientAuth::assertion(assertion)), None, "{name} {value}");
     }
+    let longest = holder.assertion(&test, &member.id, &"x".repeat(255));
+    assert_eq!(code(&test, longest), None, "the longest name");
     // The client that a request names besides.
     let named = holder.assertion(&test, &member.id, "n").of_client("somebody");
     assert_eq!(code(&test, named), Some(ErrorCode::InvalidClient));

@@ -15,7 +15,9 @@ super::on_every_engine!(
     a_token_is_bound_to_the_key_that_was_proven,
     a_bound_token_is_no_bearer_token_and_the_other_way_round,
     a_proof_is_used_once,
+    a_used_proof_is_remembered_for_as_long_as_it_could_be_used,
     what_is_not_a_proof_for_this_request_binds_nothing,
+    a_proof_may_be_as_long_as_it_may_be,
     a_nonce_is_ours_and_recent,
 );
 
@@ -93,6 +95,22 @@ fn a_proof_is_used_once(engine: Engine) {
     test.finish();
 }
 
+fn a_used_proof_is_remembered_for_as_long_as_it_could_be_used(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let holder = KeyHolder::new(Alg::Es256);
+    let made_now = ["used", "unused"].map(|jti| KeyHolder::proof_claims(&test, jti));
+    let [used, unused] = made_now.each_ref().map(|claims| holder.proof_of(claims));
+    bound(&test, &acme, used);
+    // The last second in which it is not too old, with all forgotten that may be.
+    test.clock.step(Duration::from_secs(60));
+    test.idp.tick().unwrap();
+    let again = test.idp.token(&acme.request().dpop(holder.proof_of(&made_now[0]))).unwrap_err();
+    assert_eq!(again.code(), ErrorCode::InvalidDpopProof);
+    bound(&test, &acme, unused);
+    test.finish();
+}
+
 fn what_is_not_a_proof_for_this_request_binds_nothing(engine: Engine) {
     let test = engine.idp();
     let (acme, _) = test.two_orgs();
@@ -119,8 +137,9 @@ fn what_is_not_a_proof_for_this_request_binds_nothing(engine: Engine) {
         ("another host", with("htu", json!("https://idp.example.org/oauth2/token"))),
         ("plain http", with("htu", json!("http://idp.example.com/oauth2/token"))),
         ("no URL at all", with("htu", json!("/oauth2/token"))),
+        ("a URL too long", with("htu", json!(url_of(2049)))),
         ("too old", with("iat", json!(now - 61))),
-        ("from the future", with("iat", json!(now + 62))),
+        ("from the future", with("iat", json!(now + 61))),
         ("a time as text", with("iat", json!("1"))),
         ("no name", with("jti", json!(""))),
         ("a name too long", with("jti", json!("x".repeat(256)))),
@@ -153,6 +172,23 @@ fn what_is_not_a_proof_for_this_request_binds_nothing(engine: Engine) {
     test.finish();
 }
 
+/// The URL that proofs for tokens are made for, with a query that makes it so many bytes long.
+fn url_of(bytes: usize) -> String {
+    format!("{TOKEN_URL}?{}", "q".repeat(bytes - TOKEN_URL.len() - 1))
+}
+
+fn a_proof_may_be_as_long_as_it_may_be(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let holder = KeyHolder::new(Alg::Es256);
+    for (name, longest) in [("jti", "x".repeat(255)), ("htu", url_of(2048))] {
+        let mut claims = KeyHolder::proof_claims(&test, name);
+        claims[name] = json!(longest);
+        bound(&test, &acme, holder.proof_of(&claims));
+    }
+    test.finish();
+}
+
 fn a_nonce_is_ours_and_recent(engine: Engine) {
     let test = engine.idp();
     let (acme, _) = test.two_orgs();
@@ -165,6 +201,8 @@ fn a_nonce_is_ours_and_recent(engine: Engine) {
         holder.proof_of(&claims)
     };
     let code = |proof| test.idp.token(&acme.request().dpop(proof)).err().map(|error| error.code());
+    // The test clock begins with a period: this one is taken at the end of it, and used in the next.
+    test.clock.step(Duration::from_secs(119));
     let nonce = test.idp.dpop_nonce().unwrap();
     assert_eq!(test.reopen().dpop_nonce().unwrap(), nonce, "each process takes the others'");
     let missing = Some(ErrorCode::UseDpopNonce);

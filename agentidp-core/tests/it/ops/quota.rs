@@ -226,6 +226,9 @@ fn the_log_is_told_of_a_full_quota_once_a_minute(engine: Engine) {
     let told = refused();
     assert_eq!(told.len(), 2);
     assert_eq!(told[1]["data"]["passedOver"], 9, "{}", told[1]);
+    test.clock.step(Duration::from_secs(60));
+    let told = refused();
+    assert_eq!(told[2]["data"]["passedOver"], 4, "its own alone: {}", told[2]);
     test.finish();
 }
 
