@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use agentidp_core::{
-    AgentError, AgentKeyState, CredentialError, Custody, Denied, ErrorCode, NewCredential,
-    OrgHandle, RevokeTokens, Role,
+    AgentChanges, AgentError, AgentKeyState, CredentialError, Custody, Denied, ErrorCode,
+    NewCredential, OrgHandle, RevokeTokens, Role,
 };
 use agentidp_testkit::Tenant;
 
@@ -16,7 +16,9 @@ super::on_every_engine!(
     a_rotated_key_is_published_until_its_time_is_over,
     a_key_that_an_agent_holds_is_registered_once,
     no_key_that_the_policy_refuses_is_stored,
+    a_registered_key_counts_as_a_change_of_its_agent,
     an_agent_has_a_handful_of_keys,
+    keys_that_an_agent_holds_make_no_room_in_a_rotation,
     a_key_that_is_ended_is_published_no_more_and_never_again,
     a_key_proves_an_agent_in_one_way,
     who_does_not_hold_an_agents_scopes_gives_it_no_key,
@@ -102,6 +104,23 @@ fn no_key_that_the_policy_refuses_is_stored(engine: Engine) {
     test.finish();
 }
 
+fn a_registered_key_counts_as_a_change_of_its_agent(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let read = org.agent(&acme.agent.id).unwrap();
+    org.add_agent_key(&acme.agent.id, keys::PEM).unwrap();
+    let changed = org.agent(&acme.agent.id).unwrap();
+    assert!(changed.version() > read.version() && changed.updated_at > read.updated_at);
+    let late = AgentChanges::new().name("late").expected_version(read.version());
+    let late = org.update_agent(&acme.agent.id, &late);
+    assert!(matches!(late, Err(AgentError::VersionConflict { .. })), "{late:?}");
+    assert!(org.add_agent_key(&acme.agent.id, keys::PEM).is_err());
+    let refused = org.agent(&acme.agent.id).unwrap();
+    assert_eq!(refused.version(), changed.version(), "what is refused changes nothing");
+    test.finish();
+}
+
 fn an_agent_has_a_handful_of_keys(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
@@ -114,7 +133,24 @@ fn an_agent_has_a_handful_of_keys(engine: Engine) {
     assert_eq!(full.code(), ErrorCode::LimitReached);
     let overlapping = org.rotate_agent_keys(&acme.agent.id, HOUR);
     assert!(matches!(overlapping, Err(AgentError::KeysFull(10))));
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.keys_rotated Refused");
     org.rotate_agent_keys(&acme.agent.id, Duration::ZERO).unwrap();
+    assert_eq!(org.agent_keys(&acme.agent.id).unwrap().len(), 10);
+    test.finish();
+}
+
+fn keys_that_an_agent_holds_make_no_room_in_a_rotation(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let custodial = kids(&org, &acme, AgentKeyState::Current).concat();
+    org.revoke_agent_key(&acme.agent.id, &custodial).unwrap();
+    for _ in 0..10 {
+        org.add_agent_key(&acme.agent.id, &keys::jwk().to_string()).unwrap();
+    }
+    // Nothing retires: there is none to be replaced.
+    let full = org.rotate_agent_keys(&acme.agent.id, Duration::ZERO);
+    assert!(matches!(full, Err(AgentError::KeysFull(10))));
     assert_eq!(org.agent_keys(&acme.agent.id).unwrap().len(), 10);
     test.finish();
 }

@@ -1,8 +1,9 @@
 //! Listing and changing agents: what is found, what is kept, and what is refused.
 
 use agentidp_core::{
-    Agent, AgentChanges, AgentError, AgentFilter, AgentId, AgentStatus, Cursor, Denied, ErrorCode,
-    NewAgent, NewCredential, NewOrg, OrgHandle, OrgId, PageRequest, PlanTier, TokenRequest,
+    Agent, AgentChanges, AgentError, AgentFilter, AgentId, AgentStatus, Alg, Cursor, Denied,
+    ErrorCode, NewAgent, NewCredential, NewOrg, OrgHandle, OrgId, PageRequest, PlanTier,
+    TokenRequest,
 };
 use agentidp_testkit::ISSUER;
 use serde_json::json;
@@ -18,12 +19,14 @@ super::on_every_engine!(
     a_list_is_that_of_one_organization,
     a_cursor_that_no_page_ended_with_is_refused,
     a_change_keeps_what_it_does_not_name_and_is_told,
+    the_log_names_each_thing_that_changed,
     a_change_that_changes_nothing_writes_nothing,
     a_change_by_somebody_who_read_an_older_version_is_refused,
     a_change_is_for_those_who_may_and_only_by_what_they_hold,
     an_agent_does_not_widen_its_own_scopes,
     a_decision_made_before_a_change_does_not_stand,
     keys_that_agents_hold_come_with_the_registration_or_not_at_all,
+    an_agent_is_registered_with_nine_keys_of_its_own_at_most,
     updating_is_all_or_nothing,
 );
 
@@ -212,6 +215,31 @@ fn a_change_keeps_what_it_does_not_name_and_is_told(engine: Engine) {
     test.finish();
 }
 
+fn the_log_names_each_thing_that_changed(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let new = AgentChanges::new;
+    let each = [
+        ("name", new().name("new")),
+        ("description", new().description("does")),
+        ("owner", new().owner("Ada")),
+        ("scopes", new().scopes(["tools:write"])),
+        ("audiences", new().audiences([ISSUER])),
+        ("capabilities", new().capabilities(["nlp/text_completion"])),
+        ("url", new().url("https://bot.example.com/a2a")),
+        ("tokenAlg", new().token_alg(Alg::EdDsa)),
+        ("tokenLifeSecondsMax", new().token_life_seconds_max(300)),
+    ];
+    for (name, changes) in each {
+        org.update_agent(&acme.agent.id, &changes).unwrap();
+        let told = org.audit(&PageRequest::first()).unwrap().items.pop().unwrap();
+        assert_eq!(told.event_type, "agent.updated");
+        assert_eq!(told.data.get("changed"), Some(&json!([name])));
+    }
+    test.finish();
+}
+
 fn a_change_that_changes_nothing_writes_nothing(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
@@ -328,6 +356,22 @@ fn keys_that_agents_hold_come_with_the_registration_or_not_at_all(engine: Engine
     let named = |kid: &str| published.iter().filter(|key| key.kid == kid).count();
     assert_eq!((published.len(), named(keys::PEM_KID)), (3, 1));
     assert_eq!(named(own["kid"].as_str().unwrap()), 1);
+    test.finish();
+}
+
+fn an_agent_is_registered_with_nine_keys_of_its_own_at_most(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let with_keys = |count: usize| {
+        let with_one_more = |new: NewAgent, _: usize| new.public_key(&keys::jwk().to_string());
+        (0..count).fold(NewAgent::new("keyed"), with_one_more)
+    };
+    let full = org.register_agent(with_keys(10));
+    assert!(matches!(full, Err(AgentError::KeysFull(10))), "{full:?}");
+    let agent = org.register_agent(with_keys(9)).unwrap();
+    // With the one that is held for it here they are as many as an agent may have.
+    assert_eq!(org.agent_keys(&agent.id).unwrap().len(), 10);
     test.finish();
 }
 

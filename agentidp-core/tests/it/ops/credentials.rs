@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use agentidp_core::{
     CredentialError, CredentialId, CredentialKind, CredentialStatus, Cursor, Denied, ErrorCode,
-    NewAgent, NewCredential, OrgHandle, PageRequest, RevokeTokens, SystemClock, SystemRng,
+    NewAgent, NewCredential, OrgHandle, PageRequest, RevokeTokens, Role, SystemClock, SystemRng,
     TokenRequest,
 };
 use agentidp_testkit::{Tenant, TestIdp};
 
 use super::authority::bearer;
 use super::faults::{successes_in, sweep};
+use super::members::agent_with;
 use super::{Engine, public_keys as keys};
 
 super::on_every_engine!(
     credentials_are_listed_in_pages_and_without_their_secrets,
+    a_new_credential_counts_as_a_change_of_its_agent,
     a_rotated_secret_works_beside_the_new_one_until_the_overlap_ends,
     a_replaced_secret_is_over_also_where_it_was_seen_before,
     a_rotation_keeps_within_the_limit_on_live_secrets,
@@ -23,10 +25,12 @@ super::on_every_engine!(
     revoking_twice_changes_nothing_and_tokens_may_end_with_it,
     a_public_key_proves_nothing_as_a_secret,
     a_public_key_is_an_agents_once,
+    an_agent_with_all_its_secrets_still_gets_a_public_key,
     no_public_key_that_the_policy_refuses_is_stored,
     a_foreign_credential_is_not_touched,
     a_credential_is_that_of_its_agent_alone,
     a_bearer_needs_leave_and_the_agents_scopes,
+    nobody_ends_the_secret_of_a_mightier_member_and_the_log_is_told,
     rotations_at_once_never_exceed_the_limit,
     changes_of_credentials_are_all_or_nothing,
     what_expires_soon_is_counted_for_all_organizations,
@@ -61,6 +65,8 @@ fn credentials_are_listed_in_pages_and_without_their_secrets(engine: Engine) {
     let rest = org.list_credentials(&acme.agent.id, &rest).unwrap();
     assert!(rest.next_cursor.is_none());
     assert_eq!([first.items, rest.items].concat(), made);
+    let full = org.list_credentials(&acme.agent.id, &PageRequest::first().limit(3)).unwrap();
+    assert_eq!((full.items.len(), full.next_cursor), (3, None), "a full last page");
     let told = serde_json::to_value(&made[2]).unwrap();
     assert_eq!((&told["kind"], &told["kid"]), (&"public_key".into(), &keys::PEM_KID.into()));
     assert!(!serde_json::to_string(&made).unwrap().contains("aidp_"));
@@ -74,6 +80,21 @@ fn credentials_are_listed_in_pages_and_without_their_secrets(engine: Engine) {
     let nonsense = PageRequest::first().after(Cursor::new("nonsense"));
     let refused = org.list_credentials(&acme.agent.id, &nonsense).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidInput);
+    test.finish();
+}
+
+fn a_new_credential_counts_as_a_change_of_its_agent(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let read = || org.agent(&acme.agent.id).unwrap();
+    let before = read();
+    issue(&org, &acme);
+    let between = read();
+    assert!(between.version() > before.version() && between.updated_at > before.updated_at);
+    org.add_public_key(&acme.agent.id, NewCredential::public_key(keys::PEM)).unwrap();
+    let after = read();
+    assert!(after.version() > between.version() && after.updated_at > between.updated_at);
     test.finish();
 }
 
@@ -251,6 +272,19 @@ fn a_public_key_is_an_agents_once(engine: Engine) {
     test.finish();
 }
 
+fn an_agent_with_all_its_secrets_still_gets_a_public_key(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    for _ in 0..4 {
+        issue(&org, &acme);
+    }
+    let sixth = org.issue_credential(&acme.agent.id, NewCredential::default());
+    assert!(matches!(sixth, Err(CredentialError::LimitReached(5))));
+    org.add_public_key(&acme.agent.id, NewCredential::public_key(keys::PEM)).unwrap();
+    test.finish();
+}
+
 fn no_public_key_that_the_policy_refuses_is_stored(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
@@ -326,6 +360,19 @@ fn a_bearer_needs_leave_and_the_agents_scopes(engine: Engine) {
     org.revoke_credential(id, RevokeTokens::No).unwrap();
     let all = bearer(&test, &acme.org.id, &["credentials:write", "tokens:revoke"]);
     all.org(&acme.org.id).revoke_credential(id, RevokeTokens::Yes).unwrap();
+    test.finish();
+}
+
+fn nobody_ends_the_secret_of_a_mightier_member_and_the_log_is_told(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    test.idp.org(&acme.org.id).add_member(&acme.agent.id, Role::Owner).unwrap();
+    let (_, idp) = agent_with(&test, &acme.org.id, &["credentials:write"], None);
+    let id = &acme.credential.credential().id;
+    let refused = idp.org(&acme.org.id).revoke_credential(id, RevokeTokens::No);
+    assert!(matches!(refused, Err(CredentialError::Denied(Denied::RoleMissing))), "{refused:?}");
+    assert_eq!(test.trail(&acme.org.id).last().unwrap(), "credential.revoked Refused");
+    assert!(works(&test, &acme, acme.credential.secret()));
     test.finish();
 }
 

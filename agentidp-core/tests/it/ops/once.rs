@@ -90,6 +90,9 @@ fn a_released_key_is_free_and_one_that_is_cut_off_is_not(engine: Engine) {
     let claim = first(idp, "k", b"b");
     drop(claim);
     assert!(matches!(idp.once(&key("k"), b"b").unwrap(), Once::Running));
+    let longest = vec![b'x'; limits::IDEMPOTENCY_ANSWER_BYTES_MAX];
+    assert!(first(idp, "longest", b"").answer(&longest).unwrap());
+    assert!(answer(idp, "longest", b"").is_some_and(|kept| kept == longest));
     // An answer that is too long to keep: it was done, and is not done again.
     let long = vec![b'x'; limits::IDEMPOTENCY_ANSWER_BYTES_MAX + 1];
     assert!(!first(idp, "long", b"").answer(&long).unwrap());

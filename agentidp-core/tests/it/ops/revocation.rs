@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentidp_core::store::{Scope, Store, StoreError};
+use agentidp_core::store::{Scope, Store, StoreError, Value};
 use agentidp_core::{
     AccessError, Denied, ErrorCode, Jti, NewAgent, OrgId, RevocationRequest, SystemRng, TokenError,
 };
@@ -11,6 +11,7 @@ use agentidp_testkit::{API, ISSUER, Tenant, TestIdp};
 use super::Engine;
 use super::faults::{successes_in, sweep};
 use super::introspection::{Member, ask};
+use super::token_life::{END_AGENTS_TOKENS, change, margin};
 
 super::on_every_engine!(
     a_client_ends_its_own_token_and_no_other,
@@ -18,6 +19,7 @@ super::on_every_engine!(
     anothers_token_is_refused_whoever_has_it,
     who_may_ends_tokens_of_its_organization,
     a_token_is_ended_by_its_name_alone,
+    a_name_ends_a_token_also_a_little_before_it_is_issued_and_after_it_expired,
     ended_tokens_are_forgotten_when_nobody_accepts_them_any_more,
     ending_a_token_is_all_or_nothing,
     ending_a_token_by_its_name_is_all_or_nothing,
@@ -228,6 +230,37 @@ fn a_token_is_ended_by_its_name_alone(engine: Engine) {
         assert_eq!(refused.code(), ErrorCode::InvalidInput);
     }
     test.clock.step(Duration::from_secs(3700));
+    assert!(!org.revoke_jti(&name).unwrap(), "nobody accepts it any more");
+    test.finish();
+}
+
+fn a_name_ends_a_token_also_a_little_before_it_is_issued_and_after_it_expired(engine: Engine) {
+    use agentidp_core::Clock as _;
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let org = test.idp.org(&acme.org.id);
+    let until = margin(&test).as_micros();
+    let params = [Value::Text(acme.agent.id.as_str()), Value::Int(until)];
+    change(&test, &acme.org.id, END_AGENTS_TOKENS, &params);
+    // It counts as issued after all that were ended, which is later than now.
+    let ahead = token(&test, &acme);
+    let name = jti(&test, &ahead);
+    assert!(name.time().unwrap() > test.clock.now().plus(Duration::from_secs(14)));
+    assert!(org.revoke_jti(&name).unwrap());
+    assert!(!ask(&test.idp, &ahead).active);
+    // By a clock that is ahead of ours by the skew, and not by more.
+    let named = |seconds| {
+        let at = test.clock.now().plus(Duration::from_secs(seconds));
+        org.revoke_jti(&Jti::generate_at(at, &SystemRng).unwrap())
+    };
+    assert!(named(75).unwrap());
+    assert_eq!(named(76).unwrap_err().code(), ErrorCode::InvalidInput);
+    // Verifiers accept a token for the skew after its end.
+    test.clock.step(Duration::from_secs(60));
+    let name = jti(&test, &token(&test, &acme));
+    test.clock.step(Duration::from_secs(3659));
+    assert!(org.revoke_jti(&name).unwrap());
+    test.clock.step(Duration::from_secs(1));
     assert!(!org.revoke_jti(&name).unwrap(), "nobody accepts it any more");
     test.finish();
 }
