@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use super::super::question::{Asking, Question};
 use super::super::rego::RegoPolicy;
 use super::cast::{ACTIVE, policy};
-use crate::base::{OrgId, limits};
-use crate::model::{ActingAgent, Action, AgentStatus, Denied, Role, ScopeSet, Standing};
+use crate::base::{AgentId, OrgId, limits};
+use crate::model::{
+    ActingAgent, Action, ActorChain, AgentStatus, Denied, Role, ScopeSet, Standing,
+};
 
 fn org(last: &str) -> OrgId {
     OrgId::parse(&format!("01900000-0000-7000-8000-00000000000{last}")).unwrap()
@@ -65,6 +67,31 @@ fn a_policy_that_takes_too_long_is_stopped_and_denies() {
 fn what_is_undefined_is_denied() {
     let nothing = policy("allow if input.action == \"nothing\"").unwrap();
     assert_eq!(seeing_agents(&nothing, "agents:read"), Err(Denied::Policy));
+}
+
+#[test]
+fn a_policy_is_told_who_asks_and_who_acts_for_it() {
+    let [asker, actor] = ["a", "b"]
+        .map(|last| AgentId::parse(&format!("01900000-0000-7000-8000-00000000000{last}")).unwrap());
+    let itself = ActingAgent { agent_id: asker.clone(), ..agent(&org("1"), "agents:read") };
+    let actors = ActorChain::default().joined_by(&actor).unwrap();
+    let acted_for = ActingAgent { actors, ..itself.clone() };
+    let rule = |decides: &str| {
+        let ours = "is_string(input.organization); input.organization == input.agent.organization";
+        policy(&format!("allow if {{ {ours}; {decides} }}")).unwrap()
+    };
+    let sees = |policy: &RegoPolicy, agent: &ActingAgent| {
+        policy.permit(agent, Some(ACTIVE), &org("1"), Action::SeeAgents).is_ok()
+    };
+    for (id, expected) in [(&asker, true), (&actor, false)] {
+        let by_id = rule(&format!("input.agent.id == \"{id}\""));
+        assert_eq!(sees(&by_id, &itself), expected);
+        assert_eq!(sees(&by_id, &acted_for), expected, "whoever acts for it");
+    }
+    let by_actors = rule(&format!("input.agent.actors == [\"{actor}\"]"));
+    assert!(sees(&by_actors, &acted_for) && !sees(&by_actors, &itself));
+    let by_nobody = rule("count(input.agent.actors) == 0");
+    assert!(sees(&by_nobody, &itself) && !sees(&by_nobody, &acted_for));
 }
 
 #[test]

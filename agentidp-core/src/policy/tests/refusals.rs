@@ -141,6 +141,18 @@ fn functions_that_may_call_themselves_are_refused() {
 }
 
 #[test]
+fn an_import_under_its_own_name_calls_itself_no_more_than_what_it_imports() {
+    let imported = |lib: &str| {
+        let rules = "package agentidp.authz\nimport data.lib.f as f\ndefault allow := false
+            h(x) := f(x)\nallow if h(input.nothing)";
+        files(&[("authz.rego", rules), ("lib.rego", &format!("package lib\n{lib}"))])
+    };
+    imported("f(x) := count(x)").unwrap();
+    let refused = imported("f(x) := data.lib.f(x)");
+    assert!(matches!(refused, Err(PolicyError::Recursive(_))), "{refused:?}");
+}
+
+#[test]
 fn with_is_for_tests() {
     let rules = "allow if f(1) with f as g\nf(x) := x == 2\ng(x) := f(x)";
     assert!(matches!(refused(rules), PolicyError::With(file) if file == "authz.rego"));

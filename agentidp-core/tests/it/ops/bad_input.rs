@@ -4,7 +4,7 @@ use agentidp_core::{
     Config, Database, ErrorCode, Idp, KekSource, NewAgent, NewCredential, NewOrg, OrgId,
     TokenRequest,
 };
-use agentidp_testkit::{API, ISSUER, TestIdp};
+use agentidp_testkit::{API, Fault, ISSUER, TestIdp};
 
 use super::Engine;
 
@@ -13,6 +13,7 @@ super::on_every_engine!(
     scopes_and_resources_beyond_the_agents_own_are_refused,
     slugs_are_unique_and_some_are_reserved,
     failed_authentications_are_told_until_they_are_too_many,
+    what_one_tick_could_not_tell_the_next_one_tells,
     an_instance_is_made_once,
     another_issuer_or_instance_is_refused,
     a_wrong_kek_opens_nothing,
@@ -121,6 +122,38 @@ fn failed_authentications_are_told_until_they_are_too_many(engine: Engine) {
     assert_eq!(refusals(&test.trail(&globex.org.id)), 1);
     let told = last(&globex);
     assert_eq!((told.data["passedOver"].as_u64(), told.actor), (Some(3), None));
+    test.finish();
+}
+
+fn what_one_tick_could_not_tell_the_next_one_tells(engine: Engine) {
+    let test = engine.idp();
+    let acme = test.tenant("acme");
+    let unknown = "01900000-0000-7000-8000-000000000001";
+    let stranger = TokenRequest::client_credentials(unknown, "aidp_wrong");
+    let wrong = TokenRequest::client_credentials(&acme.agent.id, "aidp_wrong");
+    let told = || {
+        let page = agentidp_core::PageRequest::first();
+        let entries = test.idp.org(&acme.org.id).audit(&page).unwrap().items;
+        let passed_over = |entry: &agentidp_core::audit::StoredEntry| {
+            entry.data.get("passedOver").and_then(|count| count.as_u64())
+        };
+        entries.iter().filter_map(passed_over).sum::<u64>()
+    };
+    for at in 0.. {
+        // Strangers take what the minute tells, so that none of acme's is told when it happens.
+        (0..60).for_each(|_| assert!(test.idp.token(&stranger).is_err()));
+        (0..3).for_each(|_| assert!(test.idp.token(&wrong).is_err()));
+        test.clock.step(std::time::Duration::from_secs(60));
+        test.store.arm(Fault::BeforeCommit(at));
+        let ticked = test.idp.tick();
+        let fired = test.store.disarm();
+        assert_eq!(ticked.is_err(), fired, "{ticked:?}");
+        test.idp.tick().unwrap();
+        assert_eq!(told(), 3 * (at + 1), "with commit {at} refused");
+        if !fired {
+            break;
+        }
+    }
     test.finish();
 }
 

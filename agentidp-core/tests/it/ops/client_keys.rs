@@ -21,6 +21,7 @@ super::on_every_engine!(
     what_is_not_a_recent_assertion_for_us_alone_proves_nothing,
     a_key_that_is_held_here_or_is_another_agents_proves_nothing,
     a_revoked_or_expired_key_proves_nothing,
+    a_live_key_of_a_suspended_agent_proves_nothing,
     an_assertion_is_good_at_introspection_and_revocation_once,
     issuing_by_an_assertion_is_all_or_nothing,
     used_assertions_are_forgotten_when_nobody_accepts_them,
@@ -247,8 +248,30 @@ fn a_revoked_or_expired_key_proves_nothing(engine: Engine) {
     assert_eq!(code(&test, registered.assertion(&test, &acme.agent.id, "f")), None);
     org.revoke_agent_key(&acme.agent.id, &registered.kid()).unwrap();
     assert_eq!(code(&test, registered.assertion(&test, &acme.agent.id, "g")), refused);
-    org.suspend_agent(&acme.agent.id).unwrap();
-    assert_eq!(code(&test, holder.assertion(&test, &acme.agent.id, "e")), refused);
+    test.finish();
+}
+
+fn a_live_key_of_a_suspended_agent_proves_nothing(engine: Engine) {
+    let test = engine.idp();
+    let (member, holder) = keyed(&test);
+    let org = test.idp.org(&test.idp.find_org("acme").unwrap().id);
+    let token = test.idp.token(&TokenRequest::new(holder.assertion(&test, &member.id, "a")));
+    let token = token.unwrap().access_token;
+    let question = |jti| {
+        IntrospectionRequest::new(token.as_str())
+            .client_auth(holder.assertion(&test, &member.id, jti))
+    };
+    org.suspend_agent(&member.id).unwrap();
+    let refused = Some(ErrorCode::InvalidClient);
+    assert_eq!(code(&test, holder.assertion(&test, &member.id, "b")), refused);
+    let asked = test.idp.introspect(&question("c")).err().map(|error| error.code());
+    assert_eq!(asked, refused);
+    // It is the agent that may not act, and not the key that is over.
+    let page = agentidp_core::PageRequest::first();
+    let entry = org.audit(&page).unwrap().items.pop().unwrap();
+    assert_eq!(entry.data.get("reason"), Some(&json!("agent_not_active")));
+    org.reactivate_agent(&member.id).unwrap();
+    assert_eq!(code(&test, holder.assertion(&test, &member.id, "d")), None);
     test.finish();
 }
 

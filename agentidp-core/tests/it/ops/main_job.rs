@@ -90,8 +90,13 @@ fn a_credential_expires(engine: Engine) {
     let request = TokenRequest::client_credentials(&acme.agent.id, short.secret());
     test.idp.token(&request).unwrap();
     test.clock.step(hour);
-    assert!(test.idp.token(&request).is_err(), "with a warm client");
-    assert!(test.reopen().token(&request).is_err(), "with a cold one");
+    for (idp, client) in [(&test.idp, "a warm client"), (&test.reopen(), "a cold one")] {
+        assert!(idp.token(&request).is_err(), "with {client}");
+        // The asker is told what it is told of a wrong one; whoever answers for it learns why.
+        let told = org.audit(&PageRequest::first()).unwrap().items.pop().unwrap();
+        let reason = told.data.get("reason").and_then(|reason| reason.as_str());
+        assert_eq!(reason, Some("expired_secret"), "with {client}");
+    }
     test.idp.token(&acme.request()).unwrap();
     test.finish();
 }

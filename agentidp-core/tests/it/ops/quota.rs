@@ -15,6 +15,8 @@ use super::token_life::change;
 super::on_every_engine!(
     many_callers_of_several_handles_get_exactly_as_many_tokens_as_there_are,
     a_month_begins_anew,
+    a_month_begins_without_what_was_set_aside_for_the_one_before,
+    what_was_set_aside_for_too_long_is_returned_with_the_next_token,
     what_was_refused_is_not_counted,
     a_limit_that_is_changed_counts_at_once,
     the_log_is_told_of_a_full_quota_once_a_minute,
@@ -163,6 +165,32 @@ fn a_month_begins_anew(engine: Engine) {
     test.finish();
 }
 
+fn a_month_begins_without_what_was_set_aside_for_the_one_before(engine: Engine) {
+    let test = engine.idp();
+    let acme = Limited::new(&test, "acme", 160);
+    test.clock.set("2026-11-30T23:59:50Z".parse().unwrap());
+    for _ in 0..3 {
+        test.idp.token(&acme.request()).unwrap();
+    }
+    // A process still holds some, not for too long, and no tick has returned them.
+    test.clock.set("2026-12-01T00:00:00Z".parse().unwrap());
+    test.idp.token(&acme.request()).unwrap();
+    assert_eq!(counted(&test, &acme.org.id, 202_611), 3);
+    assert_eq!(acme.issued(&test), 1);
+    test.finish();
+}
+
+fn what_was_set_aside_for_too_long_is_returned_with_the_next_token(engine: Engine) {
+    let test = engine.idp();
+    let acme = Limited::new(&test, "acme", 160);
+    for _ in 0..3 {
+        test.idp.token(&acme.request()).unwrap();
+        test.clock.step(Duration::from_secs(61));
+    }
+    assert_eq!(acme.issued(&test), 3);
+    test.finish();
+}
+
 fn what_was_refused_is_not_counted(engine: Engine) {
     let test = engine.idp();
     let acme = Limited::new(&test, "acme", 3);
@@ -198,6 +226,11 @@ fn a_limit_that_is_changed_counts_at_once(engine: Engine) {
     assert_eq!(acme.exhaust(&test.idp), 3);
     change(&test, &acme.org.id, LIMIT, &[Value::Int(4)]);
     assert_eq!(acme.exhaust(&test.idp), 0);
+    // What a process holds that was set aside under a higher one is not issued either.
+    let lowered = Limited::new(&test, "lowered", 160);
+    test.idp.token(&lowered.request()).unwrap();
+    change(&test, &lowered.org.id, LIMIT, &[Value::Int(1)]);
+    assert_eq!(lowered.exhaust(&test.idp), 0);
     let none = Limited::new(&test, "none", 0);
     assert_eq!(none.exhaust(&test.idp), 0);
     assert_eq!(none.issued(&test), 0);

@@ -67,6 +67,8 @@ fn an_algorithm_needs_a_key_of_the_instance(engine: Engine) {
     let org = test.idp.org(&acme.org.id);
     let refused = org.register_agent(new("rsa").token_alg(Alg::Rs256)).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidInput);
+    // The newest of all, so that EdDSA's would sign, if it were the oldest key that stood in.
+    test.idp.rotate_key(KeyRotation::tokens(Alg::Es256).now()).unwrap();
     let rs256 = AgentChanges::new().token_alg(Alg::Rs256);
     assert!(org.update_agent(&acme.agent.id, &rs256).is_err());
     test.idp.rotate_key(KeyRotation::tokens(Alg::Rs256)).unwrap();
