@@ -166,9 +166,9 @@ fn rsa_keys_that_are_too_short_or_too_long_are_refused() {
     for bits in [512, 1024, 2040, 8200, 16384] {
         refused(&rsa(bits), &JwkError::Key(KeyError::RsaModulus));
     }
-    let mut long = vec![0xa5_u8; 1025];
+    let mut long = [0xa5; 1025];
     long[0] = 1; // 8193 bits
-    refused(&with(rsa(2048), "n", json!(encode(&long))), &JwkError::Key(KeyError::RsaModulus));
+    refused(&with(rsa(2048), "n", json!(encode(long))), &JwkError::Key(KeyError::RsaModulus));
     let padded = [vec![0], decode(rsa(2048)["n"].as_str().unwrap())].concat(); // 2048 bits all the same
     refused(&with(rsa(2048), "n", json!(encode(&padded))), &JwkError::Key(KeyError::RsaModulus));
     let mut modulus = decode(rsa(2048)["n"].as_str().unwrap());

@@ -17,7 +17,7 @@ super::on_every_engine!(
     a_proof_is_used_once,
     a_used_proof_is_remembered_for_as_long_as_it_could_be_used,
     what_is_not_a_proof_for_this_request_binds_nothing,
-    a_proof_may_be_as_long_as_it_may_be,
+    the_longest_name_and_url_of_a_proof_are_taken,
     a_nonce_is_ours_and_recent,
 );
 
@@ -177,7 +177,7 @@ fn url_of(bytes: usize) -> String {
     format!("{TOKEN_URL}?{}", "q".repeat(bytes - TOKEN_URL.len() - 1))
 }
 
-fn a_proof_may_be_as_long_as_it_may_be(engine: Engine) {
+fn the_longest_name_and_url_of_a_proof_are_taken(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
     let holder = KeyHolder::new(Alg::Es256);
