@@ -88,7 +88,12 @@ pub(crate) fn rotate(
     let retiring = usize::from(until <= now);
     let refusal = acting.write("rotate agent keys", Action::ChangeAgents, |tx| {
         agent_keys::purge(tx, id, now)?;
-        if let Some(refusal) = refusal(tx, id, &key, retiring)? {
+        // What retires at once is over: the end of a key, which not everybody may bring about.
+        let refusal = match members::holds_role(acting, tx, id)? {
+            Err(denied) => Some(AgentError::from(denied)),
+            Ok(()) => refusal(tx, id, &key, retiring)?,
+        };
+        if let Some(refusal) = refusal {
             let event = acting.refused(ROTATED, reason(refusal.code())).target(id.as_str());
             acting.journal(tx, &event)?;
             return Ok(Some(refusal));

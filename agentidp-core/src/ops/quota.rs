@@ -157,7 +157,11 @@ pub(super) fn refused(
         if passed_over > 0 {
             event = event.with("passedOver", passed_over);
         }
-        refuse(context, organization, &event)?;
+        let told = refuse(context, organization, &event);
+        if told.is_err() {
+            context.quotas.refusals.put_back(organization, passed_over);
+        }
+        told?;
     }
     Ok(error)
 }

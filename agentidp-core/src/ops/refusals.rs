@@ -56,7 +56,9 @@ impl RefusalLimit {
 
     /// So many could not be told.
     pub(super) fn put_back(&self, organization: &OrgId, count: u32) {
-        self.lock().pass_over(organization, count);
+        if count > 0 {
+            self.lock().pass_over(organization, count);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Failures> {
@@ -121,8 +123,19 @@ struct Refusals {
 }
 
 impl OrgRefusals {
+    /// So many could not be told.
+    pub(super) fn put_back(&self, organization: &OrgId, count: u32) {
+        if let Some(refusals) = self.lock().get_mut(organization) {
+            refusals.passed_over = refusals.passed_over.saturating_add(count);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<OrgId, Refusals>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn note(&self, organization: &OrgId, now: Timestamp) -> Telling {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         if known.len() >= limits::CLIENT_CACHE_MAX && !known.contains_key(organization) {
             known.clear();
         }

@@ -284,10 +284,14 @@ pub(super) fn note_refusal(
     if passed_over > 0 {
         event = event.with("passedOver", passed_over);
     }
-    context.store.write("refuse", &Scope::Org(organization.clone()), |tx| {
+    let told = context.store.write("refuse", &Scope::Org(organization.clone()), |tx| {
         for used in uses.iter() {
             use_once(tx, Some(used))?;
         }
         journal(context, tx, organization, &event).map(|_| ())
-    })
+    });
+    if told.is_err() {
+        context.refusals.put_back(organization, passed_over);
+    }
+    told
 }

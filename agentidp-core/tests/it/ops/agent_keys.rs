@@ -251,6 +251,11 @@ fn who_has_no_role_ends_no_key_of_an_owner(engine: Engine) {
         assert_eq!(denied.code(), ErrorCode::Forbidden);
         assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.key_revoked Refused");
     }
+    for overlap in [Duration::ZERO, HOUR] {
+        let denied = writer.rotate_agent_keys(&acme.agent.id, overlap).unwrap_err();
+        assert!(matches!(denied, AgentError::Denied(Denied::RoleMissing)), "{denied}");
+        assert_eq!(test.trail(&acme.org.id).last().unwrap(), "agent.keys_rotated Refused");
+    }
     assert_eq!(org.agent_keys(&acme.agent.id).unwrap(), before);
     // A plain member may be managed by scope.
     let member = org.register_agent(agentidp_core::NewAgent::new("member")).unwrap().id;

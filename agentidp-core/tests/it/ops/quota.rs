@@ -262,6 +262,14 @@ fn the_log_is_told_of_a_full_quota_once_a_minute(engine: Engine) {
     test.clock.step(Duration::from_secs(60));
     let told = refused();
     assert_eq!(told[2]["data"]["passedOver"], 4, "its own alone: {}", told[2]);
+    // One that could not be told leaves what it would have told of to the next.
+    test.clock.step(Duration::from_secs(60));
+    test.store.arm(Fault::BeforeCommit(0));
+    let failed = test.idp.token(&acme.request()).unwrap_err();
+    assert!(test.store.disarm() && matches!(failed, TokenError::Fault(_)), "{failed}");
+    test.clock.step(Duration::from_secs(60));
+    let told = refused();
+    assert_eq!(told[3]["data"]["passedOver"], 4, "{}", told[3]);
     test.finish();
 }
 
