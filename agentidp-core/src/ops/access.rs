@@ -1,6 +1,6 @@
 //! Access by a token of ours: to our own API, by whoever bears it.
 
-use crate::base::{AgentId, Jti, OrgId};
+use crate::base::{AgentId, Jti, OrgId, Timestamp};
 use crate::jose::VerifyError;
 use crate::model::{ActingAgent, Action, ActorChain, PresentedToken, ScopeSet, Standing, permit};
 use crate::oidc::{AccessTokenClaims, bound_key};
@@ -26,14 +26,18 @@ pub(crate) fn admit(context: &Context, token: &PresentedToken) -> Result<ActingA
     Ok(agent)
 }
 
-/// What an access token of ours says, for whomever it is meant. One that is bound to a key is taken
-/// with a proof of that key alone, and one that is not without any (RFC 9449 section 7).
+/// What an access token of ours says, for whomever it is meant, until the second of its end. One that is
+/// bound to a key is taken with a proof of that key alone, and one that is not without any (RFC 9449
+/// section 7).
 pub(super) fn claims_of(
     context: &Context,
     presented: &PresentedToken,
 ) -> Result<AccessTokenClaims, AccessError> {
     let token = presented.token.expose();
     let claims = context.fresh_signing()?.verifier().verify_for_anybody(token)?;
+    if is_over(context, &claims) {
+        return Err(VerifyError::Expired.into());
+    }
     let bound = bound_key(claims.cnf.as_ref())?;
     match (&presented.proof, bound) {
         (None, None) => {}
@@ -54,6 +58,12 @@ pub(super) fn claims_of(
         }
     }
     Ok(claims)
+}
+
+/// Whether the token has ended. The skew, which the verifier grants, is for the clocks of others: by our
+/// own a token ends when it says so.
+pub(super) fn is_over(context: &Context, claims: &AccessTokenClaims) -> bool {
+    context.now() >= Timestamp::from_seconds(claims.exp)
 }
 
 /// The agent that an access token of ours is about, and those that act for it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{OrgId, Timestamp};
+use crate::base::OrgId;
 use crate::jose::VerifyError;
 use crate::model::{
     ActingAgent, Action, ActorChain, AgentInfo, Asker, AskingAgent, Caller, Client, ClientAuth,
@@ -36,8 +36,7 @@ pub(crate) fn introspect(
     let Some(token) = own_token(context, request.token.expose())? else {
         return Ok(Introspection::default());
     };
-    // The skew is for the clocks of others: by our own a token ends when it says so.
-    let over = context.now() >= Timestamp::from_seconds(token.claims.exp);
+    let over = access::is_over(context, &token.claims);
     if over || !asker.may_know(token.subject()) || !is_live(context, &token.bearer)? {
         return Ok(Introspection::default());
     }
@@ -101,7 +100,7 @@ pub(crate) fn agent_info(
     })
 }
 
-/// A token that this instance signed and that has not expired.
+/// A token that this instance signed and that others may still accept: by our own clock it may be over.
 pub(super) struct OwnToken {
     pub(super) claims: AccessTokenClaims,
     pub(super) bearer: ActingAgent,

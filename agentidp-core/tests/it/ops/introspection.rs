@@ -1,5 +1,6 @@
 //! Who learns what of a token, and that everybody else learns nothing.
 
+use agentidp_core::jose::VerifyError;
 use agentidp_core::store::Value;
 use agentidp_core::{
     AccessError, AgentId, Denied, ErrorCode, Idp, Introspection, IntrospectionRequest, NewAgent,
@@ -207,12 +208,24 @@ fn a_token_ends_in_the_second_that_it_says(engine: Engine) {
     let test = engine.idp();
     let acme = test.tenant("acme");
     let token = test.idp.token(&acme.request()).unwrap().access_token;
+    let for_us = acme.request().resource(ISSUER).scope("openid");
+    let for_us = test.idp.token(&for_us).unwrap().access_token;
     let exp = ask(&test.idp, &token).exp.unwrap();
+    assert_eq!(ask(&test.idp, &for_us).exp, Some(exp));
     let at = |second| test.clock.set(agentidp_core::Timestamp::from_seconds(second));
     at(exp - 1);
     assert!(ask(&test.idp, &token).active);
+    test.idp.on_behalf_of(&for_us).unwrap();
+    test.idp.agent_info(&for_us).unwrap();
     at(exp);
     assert!(nothing(&ask(&test.idp, &token)), "the skew is for the clocks of others");
+    let refused = [
+        test.idp.on_behalf_of(&for_us).map(|_| ()).unwrap_err(),
+        test.idp.agent_info(&for_us).map(|_| ()).unwrap_err(),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, AccessError::Token(VerifyError::Expired)), "{refused:?}");
+    }
     test.idp.verifier().verify_access_token(&token, API).unwrap();
     at(exp + 60);
     assert!(test.idp.verifier().verify_access_token(&token, API).is_err());

@@ -95,7 +95,7 @@ impl Model {
         let presented = self.presented(at);
         let admitted = self.test.idp.on_behalf_of(presented);
         let token = &self.tokens[at];
-        let stands = token.alive && self.is_ours(token) && token.audience == ISSUER;
+        let stands = self.is_active(token) && token.audience == ISSUER;
         let expected = if stands { Ok(()) } else { Err(ErrorCode::InvalidToken) };
         assert_eq!(told(&admitted, AccessError::code), expected, "token {at}");
         if token.bound.is_some() {
@@ -119,7 +119,7 @@ impl Model {
         let presented = self.presented(at);
         let informed = self.test.idp.agent_info(presented);
         let token = &self.tokens[at];
-        let expected = if !(token.alive && self.is_ours(token)) {
+        let expected = if !self.is_active(token) {
             Err(ErrorCode::InvalidToken)
         } else if !has(&token.scopes, "openid") {
             Err(ErrorCode::InsufficientScope)

@@ -257,11 +257,13 @@ impl Model {
         self.test.idp.introspect(&IntrospectionRequest::new(token)).unwrap()
     }
 
-    /// Whether the instance takes the token for one that it signed, by a clock with the skew.
+    /// Whether the token passes for one that the instance signed, by a clock with the skew: others may
+    /// accept it, and it can be ended.
     pub(super) fn is_ours(&self, token: &Token) -> bool {
         self.signing.is_published(&token.kid) && self.now < token.expires_at + SKEW
     }
 
+    /// Whether the instance itself takes it, by its own clock.
     pub(super) fn is_active(&self, token: &Token) -> bool {
         token.alive && self.now < token.expires_at
     }
