@@ -65,15 +65,21 @@ impl Drop for Place {
     }
 }
 
-/// Takes the place of one token from what was set aside. `None` where the transaction that issues the
-/// token is to count it.
-pub(super) fn take(
-    context: &Context,
-    client: &Client,
-    now: Timestamp,
-) -> Result<Option<Place>, TokenError> {
+/// What one token finds of its month's quota.
+pub(super) enum Taken {
+    /// A place, of what was set aside.
+    Place(Place),
+    /// The transaction that issues the token is to count it.
+    ToCount,
+    /// Nothing is left.
+    Full,
+}
+
+/// Takes the place of one token from what was set aside. Nobody is told when there is none: the client
+/// may be one that was read a while ago, and is not refused by its quota if it is refused as a client.
+pub(super) fn take(context: &Context, client: &Client, now: Timestamp) -> Result<Taken, Fault> {
     if context.store.is_hot_row_cheap() {
-        return Ok(None);
+        return Ok(Taken::ToCount);
     }
     let month = Month::of(now);
     let shared = context.quotas.lease(context, &client.organization_id, month)?;
@@ -84,12 +90,11 @@ pub(super) fn take(
         renew(context, client, &mut lease, now)?;
     }
     if lease.left == 0 {
-        drop(lease);
-        return Err(refused(context, client, now)?);
+        return Ok(Taken::Full);
     }
     lease.left -= 1;
     drop(lease);
-    Ok(Some(Place { lease: shared, month, kept: false }))
+    Ok(Taken::Place(Place { lease: shared, month, kept: false }))
 }
 
 /// Returns what is left of a lease, and sets a new part aside.

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::{Fault, Refused, TokenError};
 use super::journal::{Event, journal};
 use super::proof::{Presented, use_once};
-use super::quota::{self, Place};
+use super::quota::{self, Place, Taken};
 use super::recording::{Decided, NotRecorded, Signed, Uses, prepare};
 use super::refusals::Telling;
 use super::{clients, dpop, exchange, keys};
@@ -57,6 +57,9 @@ pub(crate) fn issue(
                     let spent = Uses { proof: None, ..decided.uses };
                     return Err(refuse(context, Some(client), refusal, &spent, now)?);
                 }
+                Recorded::Full if fresh => return Err(quota::refused(context, client, now)?),
+                // Nothing was written that would have noticed a client which is none any more.
+                Recorded::Full => {}
                 Recorded::Stale => {
                     context.clients.forget(&client.agent_id);
                     context.reload_signing()?;
@@ -120,6 +123,8 @@ enum Recorded {
     Yes(TokenResponse),
     /// It is refused after all.
     Not(Refusal),
+    /// No token is left of what was set aside for the month.
+    Full,
     /// What it was decided on no longer stands.
     Stale,
 }
@@ -132,7 +137,11 @@ fn grant_token(
     now: Timestamp,
 ) -> Result<Recorded, TokenError> {
     let signing = keys::signing_at(context, context.token_alg_of(client), now)?;
-    let place = quota::take(context, client, now)?;
+    let place = match quota::take(context, client, now)? {
+        Taken::Place(place) => Some(place),
+        Taken::ToCount => None,
+        Taken::Full => return Ok(Recorded::Full),
+    };
     let signed = prepare(context, &signing, client, decided, place.as_ref(), now)?;
     let Signed { response, recording, scope } = signed;
     let recorded = context.store.write_owned(ISSUE, &scope, move |tx| recording.write(tx));

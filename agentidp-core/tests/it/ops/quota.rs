@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agentidp_core::store::{Scope, Store, StoreError, Value};
 use agentidp_core::{
-    ErrorCode, Idp, Month, NewAgent, NewCredential, NewOrg, Org, OrgId, TokenError, TokenRequest,
+    AgentId, ErrorCode, Idp, Month, NewAgent, NewCredential, NewOrg, Org, OrgId, PageRequest,
+    RevokeTokens, TokenError, TokenRequest,
 };
 use agentidp_testkit::{Fault, TestIdp};
 
@@ -20,6 +21,7 @@ super::on_every_engine!(
     what_was_refused_is_not_counted,
     a_limit_that_is_changed_counts_at_once,
     the_log_is_told_of_a_full_quota_once_a_minute,
+    a_full_quota_hides_no_client_that_is_none_any_more,
     a_failed_issuance_is_not_counted,
     a_token_that_may_have_been_issued_is_counted_at_most_once,
     what_a_handle_set_aside_comes_back,
@@ -270,6 +272,27 @@ fn the_log_is_told_of_a_full_quota_once_a_minute(engine: Engine) {
     test.clock.step(Duration::from_secs(60));
     let told = refused();
     assert_eq!(told[3]["data"]["passedOver"], 4, "{}", told[3]);
+    test.finish();
+}
+
+/// Another process ends what this one has in memory.
+fn a_full_quota_hides_no_client_that_is_none_any_more(engine: Engine) {
+    let test = engine.idp();
+    let (acme, globex) = (Limited::new(&test, "acme", 2), Limited::new(&test, "globex", 2));
+    assert_eq!((acme.exhaust(&test.idp), globex.exhaust(&test.idp)), (2, 2));
+    let other = test.reopen();
+    let agent = |limited: &Limited| AgentId::parse(&limited.client_id).unwrap();
+    other.org(&acme.org.id).suspend_agent(&agent(&acme)).unwrap();
+    let handle = other.org(&globex.org.id);
+    let secrets = handle.list_credentials(&agent(&globex), &PageRequest::first()).unwrap();
+    handle.revoke_credential(&secrets.items[0].id, RevokeTokens::No).unwrap();
+    for (limited, reason) in [(&acme, "agent_not_active"), (&globex, "wrong_secret")] {
+        let refused = test.idp.token(&limited.request()).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidClient);
+        let trail = test.idp.org(&limited.org.id).audit(&PageRequest::first().limit(500)).unwrap();
+        let last = serde_json::to_value(trail.items.last().unwrap()).unwrap();
+        assert!(last.to_string().contains(reason), "{last}");
+    }
     test.finish();
 }
 

@@ -1,7 +1,5 @@
 //! Tokens of the model: what is asked for, what is got, and what is told of it afterwards.
 
-use std::fmt::Debug;
-
 use agentidp_core::crypto::Alg;
 use agentidp_core::jose::parse_compact;
 use agentidp_core::store::Store as _;
@@ -139,7 +137,7 @@ impl Model {
         let proof = self.name();
         let issued = self.test.idp.token(&self.request(wanted, &proof));
         let expects = expected.as_ref().map(|_| ()).map_err(|code| *code);
-        self.is_answered(wanted.org, &issued, expects, wanted.ask);
+        assert_eq!(told(&issued, TokenError::code), expects, "{:?}", wanted.ask);
         let (Ok(issued), Ok(granted)) = (issued, expected) else { return };
         self.check(wanted, &issued, &granted);
         let text = issued.access_token;
@@ -224,7 +222,7 @@ impl Model {
             (Evidence::Secret(..), None) => return,
         };
         let again = self.test.idp.token(&self.request(wanted, proof));
-        self.is_answered(wanted.org, &again, Err(used), "again");
+        self.is_refused(wanted.org, &again, used);
     }
 
     /// Shows an assertion again: it was used for good.
@@ -233,23 +231,18 @@ impl Model {
         let Some((org, text)) = self.assertions.get(at) else { return };
         let again = TokenRequest::new(ClientAuth::assertion(text.as_str()));
         let again = self.test.idp.token(&again);
-        self.is_answered(*org, &again, Err(ErrorCode::InvalidClient), "again");
+        self.is_refused(*org, &again, ErrorCode::InvalidClient);
     }
 
-    /// The answer to a request for a token is the expected one. Where each process counts a part of the
-    /// quota itself, it may be told that there is none left before anybody looks for something else.
-    fn is_answered(
-        &self,
-        org: usize,
-        answer: &Result<TokenResponse, TokenError>,
-        expected: Result<(), ErrorCode>,
-        what: impl Debug,
-    ) {
+    /// What was used before is used up, with that code. Where each process counts a part of the quota
+    /// itself, it may be told that there is none left before what was used is looked for, which is when
+    /// the token is written down.
+    fn is_refused(&self, org: usize, answer: &Result<TokenResponse, TokenError>, used: ErrorCode) {
         let answer = told(answer, TokenError::code);
         let full = self.orgs[org].as_ref().is_some_and(|known| self.within_quota(known).is_err());
         let counts_first = full && !self.test.store.is_hot_row_cheap();
         if !(counts_first && answer == Err(ErrorCode::QuotaExceeded)) {
-            assert_eq!(answer, expected, "{what:?}");
+            assert_eq!(answer, Err(used), "again");
         }
     }
 
