@@ -14,7 +14,7 @@ pub(crate) struct FormRequest {
 }
 
 impl FormRequest {
-    /// The parameters of the body. Those of the query are nobody's: a query ends up in logs.
+    /// The parameters, which are those of the body: there is no query.
     pub(crate) fn form(&self) -> Result<Form<'_>, OAuthError> {
         Form::parse(&self.body).map_err(|error| OAuthError::invalid_request(error.meaning()))
     }
@@ -24,6 +24,13 @@ impl<S: Send + Sync> FromRequest<S> for FormRequest {
     type Rejection = OAuthError;
 
     async fn from_request(mut request: Request, state: &S) -> Result<FormRequest, OAuthError> {
+        if request.uri().query().is_some_and(|query| !query.is_empty()) {
+            // Whatever it says: a secret in the address is in the logs of others by now (RFC 6749
+            // section 2.3.1), and whoever put it there is to learn of it.
+            let misplaced = "parameters belong into the body: an address ends up in logs, \
+                and a secret that was in it is to be renewed";
+            return Err(OAuthError::invalid_request(misplaced));
+        }
         let headers = std::mem::take(request.headers_mut());
         if !is_form(&headers) || headers.contains_key(header::CONTENT_ENCODING) {
             let expected = "the body must be application/x-www-form-urlencoded, in UTF-8";

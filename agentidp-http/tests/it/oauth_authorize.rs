@@ -73,7 +73,7 @@ async fn a_request_that_is_none_is_told_so_and_redirects_no_less() {
     }
     is_refused(&get(&served, "response_type=%zz").await, "invalid_request");
     is_refused(&served.get(AUTHORIZE).await, "invalid_request");
-    // Those of the query are nobody's where there is a body.
+    // In a query beside a body there are none.
     let mixed = post(&format!("{AUTHORIZE}?response_type=code")).to(&served).await;
     is_refused(&mixed, "invalid_request");
     let json = post(AUTHORIZE).content_type("application/json").body("{}").to(&served).await;

@@ -7,7 +7,7 @@ use axum::http::{Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::forms::{ENDPOINTS, TOKEN, parts, post, token};
+use crate::forms::{ENDPOINTS, INTROSPECT, TOKEN, parts, post, token};
 use crate::served::{Answer, Served};
 
 fn is_error(answer: &Answer, status: u16, error: &str) {
@@ -122,7 +122,6 @@ async fn an_id_token_comes_with_openid_and_only_then() {
 #[tokio::test]
 async fn every_other_method_is_refused_with_those_that_are_allowed() {
     let served = Served::new();
-    let (acme, _) = served.test.two_orgs();
     for path in ENDPOINTS {
         for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"] {
             let method = Method::from_bytes(method.as_bytes()).expect("a method");
@@ -134,13 +133,41 @@ async fn every_other_method_is_refused_with_those_that_are_allowed() {
             }
         }
     }
-    // Neither do credentials in a query work with the method that is right.
+    served.test.finish();
+}
+
+#[tokio::test]
+async fn parameters_in_the_address_are_refused_also_beside_those_that_would_do() {
+    let served = Served::new();
+    let (acme, _) = served.test.two_orgs();
     let (id, secret) = (acme.agent.client_id.as_str(), acme.credential.secret());
-    let query = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
-    let request = post(&format!("{TOKEN}?{query}"));
-    is_error(&request.to(&served).await, 400, "invalid_request");
-    let request = post(&format!("{TOKEN}?{query}")).with("grant_type", "client_credentials");
-    is_error(&request.to(&served).await, 401, "invalid_client");
+    let body = served.token_of(&acme, "tools:read").await;
+    let issued = body["access_token"].as_str().expect("a token");
+    let queries = [
+        format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"),
+        format!("client_secret={secret}"),
+        format!("client_assertion={issued}"),
+        format!("token={issued}"),
+        format!("subject_token={issued}&actor_token={issued}"),
+        "scope=tools%3Aread".to_owned(),
+        "%zz".to_owned(),
+        "unknown".to_owned(),
+    ];
+    for path in ENDPOINTS {
+        let asked = |query: &str| {
+            let post = post(&format!("{path}?{query}"));
+            post.with("grant_type", "client_credentials").with("token", issued).by(&acme)
+        };
+        for query in &queries {
+            let refused = asked(query).to(&served).await;
+            is_error(&refused, 400, "invalid_request");
+            assert!(!refused.body.contains(secret) && !refused.body.contains(issued));
+        }
+    }
+    // Nothing was ended, and what is empty is no query.
+    let told = post(&format!("{INTROSPECT}?")).with("token", issued).by(&acme).to(&served).await;
+    assert_eq!(told.status, 200, "{told:?}");
+    assert_eq!(told.json()["active"], true);
     served.test.finish();
 }
 

@@ -192,7 +192,7 @@ impl Cast {
             (agents("application/json", &format!("{{\"name\":\"{secret}")), 400),
             (agents("application/json", &format!("{{\"{secret}\":\"{CANARY}\"}}")), 400),
             (agents("text/plain", secret), 415),
-            (form_request(&format!("/oauth2/token?{query}"), CLOSE, GRANT), 401),
+            (form_request(&format!("/oauth2/token?{query}"), CLOSE, GRANT), 400),
             (get(&format!("/agent-info?access_token={token}")), 401),
             (get(&format!("/agents?access_token={token}")), 401),
             (get(&format!("/oauth2/authorize?{query}")), 400),
