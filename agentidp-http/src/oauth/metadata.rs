@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::answer::{Document, Problem};
 use crate::app::App;
 
+use super::jwks::published;
 use super::offer::{AUTH_METHODS, CLAIMS, Endpoint, FOREIGN_ALGS, GrantType, RESPONSE_TYPES};
 
 const JSON: &str = "application/json";
@@ -91,7 +92,7 @@ pub(crate) async fn authorization_server(
     State(app): State<App>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let keys = app.idp().jwks().await?;
+    let keys = published(&app).await?;
     Ok(app.documents().authorization_server(&keys).answer(&headers))
 }
 

@@ -258,6 +258,7 @@ fn document(id: &str, summary: &str, schema: &str, media_type: &str) -> Value {
         "responses": {
             "200": answered(schema, media_type, "The document."),
             "304": { "description": "The client has it already." },
+            "503": { "$ref": "#/components/responses/Unavailable" },
         },
     })
 }

@@ -72,6 +72,45 @@ fn a_signing_key_that_is_missing_is_told_until_there_is_another() {
     server.end();
 }
 
+/// Whoever keeps a set without keys refuses every token for as long, also once there is a key again.
+#[test]
+fn where_there_is_no_key_nobody_is_handed_a_set_without_any_to_keep() {
+    const DOCUMENTS: [&str; 3] = [
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ];
+    let sandbox = Sandbox::with_instance();
+    let server = Server::start(&sandbox, &[]);
+    assert!(DOCUMENTS.iter().all(|path| server.get(path).status == 200));
+    change(
+        &sandbox,
+        "DELETE FROM signing_keys WHERE purpose = 'token';
+         UPDATE instance SET keys_version = keys_version + 1",
+    );
+    // Looking reads the keys anew.
+    is_not_ready(&server, "internal");
+    for path in DOCUMENTS {
+        let reply = server.get(path);
+        assert_eq!(
+            (reply.status, &reply.json()["code"]),
+            (503, &"no_signing_key".into()),
+            "{path}"
+        );
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+        assert_eq!(reply.header("cache-control"), "no-store");
+        assert_eq!((reply.header("retry-after"), reply.header("etag")), ("1", ""));
+    }
+    assert_eq!(sandbox.run(&["key", "rotate", "--now"]).exit, 0);
+    is_ready(&server);
+    for path in DOCUMENTS {
+        let reply = server.get(path);
+        let cache_control = reply.header("cache-control");
+        assert_eq!((reply.status, cache_control), (200, "public, max-age=600"), "{path}");
+    }
+    server.end();
+}
+
 #[test]
 fn a_signing_key_that_does_not_open_is_told() {
     let sandbox = Sandbox::with_instance();
