@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use agentidp_core::{Error, Idp};
 use serde::Serialize;
 
+use crate::answer::Inside;
+
 /// For how long an answer of the database counts: strangers ask too.
 const KEPT_FOR: Duration = Duration::from_secs(1);
 /// Ticks that may be missing before the background work counts as dead.
@@ -24,7 +26,7 @@ struct Inner {
     ticks: AtomicU64,
     ticks_failed: AtomicU64,
     /// When the instance was last looked at, and what was wrong with it.
-    looked: Mutex<Option<(Instant, Option<&'static str>)>>,
+    looked: Mutex<Option<(Instant, Option<Inside>)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -74,16 +76,18 @@ impl Health {
     }
 
     /// What was lately wrong with the instance, if that is known.
-    pub(crate) fn lately(&self) -> Option<Option<&'static str>> {
+    pub(crate) fn lately(&self) -> Option<Option<Inside>> {
         let looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.and_then(|(at, wrong)| (at.elapsed() < KEPT_FOR).then_some(wrong))
+        let (at, wrong) = looked.as_ref()?;
+        (at.elapsed() < KEPT_FOR).then(|| wrong.clone())
     }
 
     /// Looks at the instance. Blocks.
-    pub(crate) fn look(&self, idp: &Idp) -> Option<&'static str> {
-        let wrong = idp.probe().err().map(|error: Error| error.code().as_str());
+    pub(crate) fn look(&self, idp: &Idp) -> Option<Inside> {
+        let hidden = |error: Error| Inside::hidden(error.code().as_str(), &error.to_string());
+        let wrong = idp.probe().err().map(hidden);
         let mut looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        *looked = Some((Instant::now(), wrong));
+        *looked = Some((Instant::now(), wrong.clone()));
         wrong
     }
 
@@ -109,8 +113,9 @@ impl Health {
 }
 
 impl Readiness {
-    pub(crate) fn is_ready(&self) -> bool {
-        self.checks.iter().all(|check| check.ok)
+    /// The code of the first thing that is wrong.
+    pub(crate) fn wrong(&self) -> Option<&'static str> {
+        self.checks.iter().find_map(|check| check.code)
     }
 }
 
@@ -121,19 +126,19 @@ mod tests {
     #[test]
     fn a_worker_that_is_not_heard_of_any_more_is_told() {
         let health = Health::default();
-        assert!(health.readiness(None).is_ready(), "without a worker none is missed");
+        assert_eq!(health.readiness(None).wrong(), None, "without a worker none is missed");
         health.worker_expected_every(Duration::from_secs(1));
-        assert!(health.readiness(None).is_ready());
+        assert_eq!(health.readiness(None).wrong(), None);
         let silent = Instant::now().checked_sub(Duration::from_secs(64));
         if let (Some(pace), Some(silent)) = (&mut *health.pace(), silent) {
             pace.ticked_at = silent;
         }
         let answer = health.readiness(None);
-        assert!(!answer.is_ready());
+        assert_eq!(answer.wrong(), Some("worker_silent"));
         let answer = serde_json::to_string(&answer).unwrap();
         assert!(answer.contains(r#"{"name":"worker","ok":false,"code":"worker_silent"}"#));
         health.worker_ticked();
-        assert!(health.readiness(None).is_ready());
-        assert!(!health.readiness(Some("database_busy")).is_ready());
+        assert_eq!(health.readiness(None).wrong(), None);
+        assert_eq!(health.readiness(Some("database_busy")).wrong(), Some("database_busy"));
     }
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::exposition::{CONTENT_TYPE, exposition};
+use crate::answer::Inside;
 use crate::app::App;
 
 /// What load balancers ask.
@@ -33,13 +34,21 @@ async fn readyz(State(app): State<App>) -> Response {
             let looker = health.clone();
             // All threads busy is a state in which no more work should come.
             let looked = app.idp().run(move |idp| looker.look(idp)).await;
-            looked.unwrap_or(Some("overloaded"))
+            looked.unwrap_or_else(|full| {
+                Some(Inside::hidden(full.code().as_str(), &full.to_string()))
+            })
         }
     };
-    let readiness = health.readiness(instance);
-    let status =
-        if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    answer(status, "application/json", serde_json::to_string(&readiness).unwrap_or_default())
+    let readiness = health.readiness(instance.as_ref().map(|wrong| wrong.code));
+    let body = serde_json::to_string(&readiness).unwrap_or_default();
+    let Some(wrong) = readiness.wrong() else {
+        return answer(StatusCode::OK, "application/json", body);
+    };
+    let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "application/json", body);
+    // Why, for the log alone: strangers ask too.
+    let inside = instance.unwrap_or_else(|| Inside::told(wrong));
+    response.extensions_mut().insert(inside);
+    response
 }
 
 async fn metrics(State(app): State<App>) -> Response {

@@ -52,10 +52,18 @@ fn a_database_that_fails_is_told_until_it_is_mended() {
     is_ready(&server);
     change(&sandbox, "ALTER TABLE schema_migrations RENAME TO elsewhere");
     is_not_ready(&server, "database_failed");
+    // Whoever reads the log learns what its client was not told.
+    let failed = server.get("/readyz").header("x-request-id").to_owned();
     change(&sandbox, "ALTER TABLE elsewhere RENAME TO schema_migrations");
     is_ready(&server);
     assert_eq!(server.token_of(&agent).status, 200);
-    server.end();
+    let said = server.end();
+    let line = said.lines().find(|line| line.contains(&failed)).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!((&line["route"], &line["status"]), (&"/readyz".into(), &503.into()));
+    assert_eq!(line["code"], "database_failed");
+    let cause = line["cause"].as_str().unwrap();
+    assert!(cause.contains("schema_migrations"), "{line}");
 }
 
 #[test]
