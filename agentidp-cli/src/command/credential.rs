@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::output::{Fields, Output, printable};
 use crate::{files, home};
 
+use super::asked::Asked;
 use super::{OrgFlag, PageFlags, agent_id, duration, page_flags};
 
 /// What is done with credentials.
@@ -43,10 +44,10 @@ pub(crate) struct Issue {
     #[arg(long, value_name = "TIME", env = "AGENTIDP_EXPIRES_IN", value_parser = duration::parse)]
     expires_in: Option<Duration>,
     /// File with a public key, a JWK or PEM, to be used instead of a secret.
-    #[arg(long, value_name = "FILE", env = "AGENTIDP_PUBLIC_KEY", conflicts_with = "secret_out")]
+    #[arg(long, value_name = "FILE", env = "AGENTIDP_PUBLIC_KEY")]
     public_key: Option<PathBuf>,
     #[command(flatten)]
-    secret_out: SecretOut,
+    secret_out: Asked<SecretOut>,
 }
 
 /// Where a new secret goes.
@@ -74,6 +75,9 @@ pub(crate) struct List {
 /// # Errors
 /// [`Failure`] when it was refused or failed.
 pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), Failure> {
+    if let Verb::Issue(issue) = verb {
+        issue.check()?;
+    }
     let idp = home::open(global)?;
     match verb {
         Verb::Issue(issue) => issue.run(&idp, output),
@@ -88,6 +92,16 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
 }
 
 impl Issue {
+    /// Refuses a file for a secret that there is not. The variable, which is there for all commands, asks
+    /// for none.
+    fn check(&self) -> Result<(), Failure> {
+        if self.public_key.is_some() && self.secret_out.asks_for("secret_out") {
+            return Err(Failure::usage("a public key has no secret that could go to a file")
+                .hint("leave out --secret-out, or leave out --public-key to issue a secret"));
+        }
+        Ok(())
+    }
+
     fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
         let org = self.org.handle(idp)?;
         let agent = agent_id(&self.agent)?;
@@ -102,7 +116,7 @@ impl Issue {
         if let Some(life) = self.expires_in {
             new = new.expires_in(life);
         }
-        self.secret_out.hand_out(&org, output, |org| org.issue_credential(&agent, new))
+        self.secret_out.flags.hand_out(&org, output, |org| org.issue_credential(&agent, new))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file for each noun.
 
 pub(crate) mod agent;
+mod asked;
 pub(crate) mod audit;
 pub(crate) mod completions;
 mod confirm;

@@ -7,10 +7,10 @@ use agentidp_core::{
     ErrorCode, Introspection, IntrospectionRequest, Jti, RevocationRequest, SecretString,
     Timestamp, TokenError,
 };
-use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, FromArgMatches};
+use clap::Args;
 
 use crate::cli::Global;
+use crate::command::asked::Asked;
 use crate::command::confirm::{DryRun, would};
 use crate::command::refusals;
 use crate::failure::Failure;
@@ -45,59 +45,29 @@ pub(crate) struct Introspect {
 #[command(
     after_help = "A client ends tokens of its own organization, by the tokens themselves. A dry run is \
 the operator's alone: a client that proves nothing leaves an entry in the audit trail. With --client-id \
-the variable AGENTIDP_ORG is not looked at."
+the variables AGENTIDP_ORG and AGENTIDP_JTI are not looked at, and the latter is not beside a TOKEN."
 )]
 pub(crate) struct Revoke {
     #[command(flatten)]
     client: Client,
     #[command(flatten)]
-    bound: Bound,
-    /// Name of the token, such as the audit trail has it, where the token itself is not at hand.
-    #[arg(long, value_name = "JTI", env = "AGENTIDP_JTI", conflicts_with = "token")]
-    jti: Option<String>,
-    /// The token, `-` for standard input.
-    #[arg(value_name = "TOKEN", default_value = "-")]
-    token: OsString,
+    target: Asked<Target>,
     #[command(flatten)]
     dry_run: DryRun,
 }
 
-/// The organization whose tokens alone are ended.
-#[derive(Debug)]
-struct Bound {
-    org: Option<String>,
-    /// Whether it stands on the command line. A variable is set for all commands, and asks for nothing here.
-    is_asked_for: bool,
-}
-
+/// Which token it is.
 #[derive(Debug, Args)]
-struct BoundFlag {
+struct Target {
     /// As the operator: end it only if it is a token of this organization, by its slug or its id.
     #[arg(long, value_name = "SLUG_OR_ID", env = "AGENTIDP_ORG")]
     org: Option<String>,
-}
-
-impl FromArgMatches for Bound {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Bound, clap::Error> {
-        let is_asked_for = matches.value_source("org") == Some(ValueSource::CommandLine);
-        let BoundFlag { org } = BoundFlag::from_arg_matches(matches)?;
-        Ok(Bound { org, is_asked_for })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Bound::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl Args for Bound {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        BoundFlag::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        BoundFlag::augment_args_for_update(command)
-    }
+    /// Name of the token, such as the audit trail has it, where the token itself is not at hand.
+    #[arg(long, value_name = "JTI", env = "AGENTIDP_JTI")]
+    jti: Option<String>,
+    /// The token, `-` for standard input.
+    #[arg(value_name = "TOKEN", default_value = "-")]
+    token: OsString,
 }
 
 impl Client {
@@ -157,9 +127,9 @@ fn fields(answer: &Introspection) -> Fields {
 
 /// Ends the token, if it is one and the asker may.
 pub(super) fn revoke(revoke: &Revoke, global: &Global, output: &Output) -> Result<(), Failure> {
-    revoke.check_client()?;
+    revoke.check()?;
     let named = revoke.named()?;
-    let proof = revoke.client.proof(named.is_none().then_some(&revoke.token))?;
+    let proof = revoke.client.proof(named.is_none().then_some(&revoke.target.flags.token))?;
     if revoke.dry_run.is_wanted() {
         let action = match named {
             Some((jti, org)) => foresee_named(jti, org, global)?,
@@ -182,15 +152,20 @@ pub(super) fn revoke(revoke: &Revoke, global: &Global, output: &Output) -> Resul
 }
 
 impl Revoke {
-    /// Refuses what a client that proves itself cannot ask for.
-    fn check_client(&self) -> Result<(), Failure> {
+    /// Refuses two tokens at once, and what a client that proves itself cannot ask for.
+    fn check(&self) -> Result<(), Failure> {
+        let by_name = self.target.asks_for("jti");
+        if by_name && self.target.asks_for("token") {
+            return Err(Failure::usage("--jti names the token, and TOKEN is one")
+                .hint("give the one or the other"));
+        }
         if self.client.client_id.is_none() {
             return Ok(());
         }
-        let refused = if self.jti.is_some() {
+        let refused = if by_name {
             Failure::usage("a client ends a token by the token itself, not by --jti")
                 .hint("give the token, or leave out --client-id to act as the operator")
-        } else if self.bound.is_asked_for {
+        } else if self.target.asks_for("org") {
             Failure::usage("a client ends tokens of its own organization, whatever --org says")
                 .hint("leave out --org, or leave out --client-id to act as the operator")
         } else if self.dry_run.is_wanted() {
@@ -202,9 +177,13 @@ impl Revoke {
         Err(refused)
     }
 
-    /// The token's name, and whose it is; `None` where the token itself is at hand.
+    /// The token's name, and whose it is; `None` where the token itself is at hand. A variable names none
+    /// to a client, and none beside a token that is given.
     fn named(&self) -> Result<Option<(&str, &str)>, Failure> {
-        match (self.jti.as_deref(), self.bound.org.as_deref()) {
+        let Target { org, jti, .. } = &self.target.flags;
+        let by_itself = self.client.client_id.is_some() || self.target.asks_for("token");
+        let jti = jti.as_deref().filter(|_| self.target.asks_for("jti") || !by_itself);
+        match (jti, org.as_deref()) {
             (None, _) => Ok(None),
             (Some(jti), Some(org)) => Ok(Some((jti, org))),
             (Some(_), None) => {
@@ -225,10 +204,11 @@ fn by_token(
     proof: Option<(&str, SecretString)>,
     global: &Global,
 ) -> Result<bool, Failure> {
-    let token = token(&revoke.token)?;
+    let Target { org, token: text, .. } = &revoke.target.flags;
+    let token = token(text)?;
     let idp = home::open(global)?;
     let request = RevocationRequest::new(token.as_str());
-    let revoked: Result<bool, TokenError> = match (proof, &revoke.bound.org) {
+    let revoked: Result<bool, TokenError> = match (proof, org) {
         (Some((id, secret)), _) => idp.revoke(&request.client(id, secret)),
         (None, Some(org)) => idp.org(&idp.find_org(org)?.id).revoke_token(&token),
         (None, None) => idp.revoke(&request),
@@ -238,9 +218,10 @@ fn by_token(
 
 /// What would end, in words. The operator's question leaves no trace.
 fn foresee(revoke: &Revoke, global: &Global) -> Result<String, Failure> {
-    let token = token(&revoke.token)?;
+    let Target { org, token: text, .. } = &revoke.target.flags;
+    let token = token(text)?;
     let idp = home::open(global)?;
-    let org = revoke.bound.org.as_ref().map(|org| idp.find_org(org)).transpose()?;
+    let org = org.as_ref().map(|org| idp.find_org(org)).transpose()?;
     if let Some(org) = &org {
         refusals::if_deleted(org)?;
     }
