@@ -1,7 +1,8 @@
 //! A request of the API, and the work that it asks for.
 //!
-//! What a request must be is looked at in this order: its size, its token, whether its bearer may, its
-//! form. Whoever has no token learns nothing about forms.
+//! What a request must be is looked at in this order: that it has a token, its size, whether the token
+//! lets its bearer in, its form, and whether the bearer may do what it asks for, which the verb decides.
+//! Whoever has no token that is valid learns nothing about forms; they are no secret to one that has.
 
 use agentidp_core::{
     AgentId, CredentialId, ErrorCode, Idp, OrgHandle, OrgId, PageRequest, PresentedToken,

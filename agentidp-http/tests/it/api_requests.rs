@@ -112,6 +112,25 @@ async fn a_body_is_json_once_and_of_a_sane_size() {
 }
 
 #[tokio::test]
+async fn a_request_is_looked_at_in_its_order() {
+    let api = Api::new().await;
+    let (acme, _) = api.test.two_orgs();
+    let reader = api.token(&acme.org.id, &["agents:read"]);
+    let long = format!("{{\"name\":\"{}\"}}", "a".repeat(64 * 1024));
+    let post = |content_type: &str, body: &str| {
+        api.post("/agents").body(content_type, body.as_bytes().to_vec())
+    };
+    post("text/plain", &long).to().await.problem(401, "token_missing");
+    post("text/plain", &long).by("a.b.c").to().await.problem(413, "too_large");
+    post("text/plain", "{").by("a.b.c").to().await.problem(401, "invalid_token");
+    post("text/plain", "{").by(&reader).to().await.problem(415, "unsupported_media_type");
+    post("application/json", "{").by(&reader).to().await.problem(400, "invalid_input");
+    let may_not = post("application/json", r#"{"name":"bot"}"#).by(&reader).to().await;
+    may_not.problem(403, "insufficient_scope");
+    api.test.finish();
+}
+
+#[tokio::test]
 async fn what_is_asked_for_in_another_way_is_refused() {
     let api = Api::new().await;
     let (acme, _) = api.test.two_orgs();
