@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
-use rusqlite::hooks::Action;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::base::{OrgId, SYSTEM_ORG, limits, pause};
+use crate::base::{SYSTEM_ORG, limits, pause};
 use crate::store::{Scope, StoreError};
 
-use super::failure;
+use super::{failure, log_wall};
 
 /// Statements kept prepared on each connection: more than there are.
 const PREPARED_STATEMENTS_MAX: usize = 256;
@@ -35,12 +34,6 @@ const INSTANCE_WRITES: [&str; 6] = [
     "single_uses",
     "idempotency_keys",
 ];
-
-/// The log, which every token adds a row to. Of a table with triggers SQLite gathers the rows of an `INSERT` in
-/// another table first, which it opens anew for each statement, and runs a program for each row. So no trigger
-/// looks at new rows of this one: those of an organization's own statement are noted, and looked at when the
-/// member that put them there ends. What is refused is the same.
-const ENTRIES: &str = "audit_logs";
 
 /// Where the database lies.
 #[derive(Debug, Clone)]
@@ -108,7 +101,7 @@ impl ScopeCell {
         std::mem::take(&mut self.lock().entries)
     }
 
-    fn note_entry(&self, row: i64) {
+    pub(super) fn note_entry(&self, row: i64) {
         let mut scoped = self.lock();
         if !matches!(scoped.scope, Some(Scope::Instance)) {
             scoped.entries.push(row);
@@ -160,31 +153,8 @@ pub(super) fn open_writer(location: &Location) -> Result<(Connection, ScopeCell)
         .map_err(|error| failure::opening(&error))?;
     let scope = ScopeCell::default();
     add_functions(&connection, &scope)?;
-    watch_entries(&mut connection, &scope)?;
+    log_wall::watch(&mut connection, &scope)?;
     Ok((connection, scope))
-}
-
-/// Notes what is put into the log by any scope but the instance.
-fn watch_entries(connection: &mut Connection, scope: &ScopeCell) -> Result<(), StoreError> {
-    let scope = scope.clone();
-    let note = move |action: Action, _: &str, table: &str, row: i64| {
-        if action == Action::SQLITE_INSERT && table == ENTRIES {
-            scope.note_entry(row);
-        }
-    };
-    connection.update_hook(Some(note)).map_err(|error| failure::opening(&error))
-}
-
-/// Whether the entry in that row of the log is one of `organization`.
-pub(super) fn is_entry_of(
-    connection: &Connection,
-    organization: &OrgId,
-    row: i64,
-) -> Result<bool, StoreError> {
-    connection
-        .prepare_cached("SELECT 1 FROM audit_logs WHERE organization_id = ?1 AND rowid = ?2")
-        .and_then(|mut own| own.exists(rusqlite::params![organization.as_str(), row]))
-        .map_err(|error| failure::failing(&error))
 }
 
 /// Turns the write-ahead log on. Where another process is about to do the same, SQLite answers that
@@ -257,7 +227,7 @@ pub(super) fn build_write_walls(connection: &Connection) -> Result<(), StoreErro
         let insert = format!(
             "CREATE TEMP TRIGGER wall_insert_{table} BEFORE INSERT {on} {predicate}(NEW.organization_id) {refuse}"
         );
-        let insert = if table == ENTRIES { "" } else { &insert };
+        let insert = if table == log_wall::ENTRIES { "" } else { &insert };
         format!(
             "{insert}CREATE TEMP TRIGGER wall_update_{table} BEFORE UPDATE {on} \
                ({predicate}(OLD.organization_id) AND {predicate}(NEW.organization_id)) {refuse}\

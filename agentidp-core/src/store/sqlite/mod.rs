@@ -8,6 +8,7 @@ mod ends;
 mod failure;
 mod gathered;
 mod helper;
+mod log_wall;
 mod store;
 mod tx;
 mod writer;

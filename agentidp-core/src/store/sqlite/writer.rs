@@ -25,10 +25,10 @@ use super::changes::Changes;
 use super::combine::{Queue, Ticket, Turn};
 use super::connection::{self, Location, ScopeCell};
 use super::ends::Ends;
-use super::failure;
 use super::gathered::Gathered;
 use super::helper::Bell;
 use super::tx::SqliteTx;
+use super::{failure, log_wall};
 
 /// How long a process that shares its file leaves the lock alone between two batches.
 const LEAVE_TO_OTHERS: Duration = Duration::from_micros(700);
@@ -405,7 +405,7 @@ impl OpenWriter {
         }
         let has_savepoint = tx.has_savepoint();
         let failure = tx.into_failure();
-        let failure = failure.or_else(|| wall_of_entries(&self.connection, scope, &entries));
+        let failure = failure.or_else(|| log_wall::refuses(&self.connection, scope, &entries));
         let stays = failure.is_none() && matches!(verdict, Ok(Verdict::Commit));
         if !stays {
             self.gathered.take_back(mark);
@@ -539,17 +539,6 @@ impl OpenWriter {
             .map(|_| ())
             .map_err(|error| failure::failing(&error))
     }
-}
-
-/// Why what a member put into the log by a statement of its own may not stay there: the part of the third
-/// wall that is no trigger.
-fn wall_of_entries(connection: &Connection, scope: &Scope, rows: &[i64]) -> Option<StoreError> {
-    let Scope::Org(own) = scope else { return None };
-    rows.iter().find_map(|row| match connection::is_entry_of(connection, own, *row) {
-        Ok(true) => None,
-        Ok(false) => Some(StoreError::TenantWall),
-        Err(error) => Some(error),
-    })
 }
 
 /// Whether a batch that failed so must not run again: it may have been committed.
