@@ -43,11 +43,18 @@ pub(crate) struct Issue {
     /// Time until it expires, such as 90d or 24h [default: never].
     #[arg(long, value_name = "TIME", env = "AGENTIDP_EXPIRES_IN", value_parser = duration::parse)]
     expires_in: Option<Duration>,
+    #[command(flatten)]
+    key: Asked<KeyFile>,
+    #[command(flatten)]
+    secret_out: Asked<SecretOut>,
+}
+
+/// A key instead of a secret.
+#[derive(Debug, Args)]
+struct KeyFile {
     /// File with a public key, a JWK or PEM, to be used instead of a secret.
     #[arg(long, value_name = "FILE", env = "AGENTIDP_PUBLIC_KEY")]
     public_key: Option<PathBuf>,
-    #[command(flatten)]
-    secret_out: Asked<SecretOut>,
 }
 
 /// Where a new secret goes.
@@ -92,20 +99,26 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
 }
 
 impl Issue {
-    /// Refuses a file for a secret that there is not. The variable, which is there for all commands, asks
-    /// for none.
+    /// Refuses a file for a secret that there is not. Variables, which are there for all commands, ask for
+    /// nothing here.
     fn check(&self) -> Result<(), Failure> {
-        if self.public_key.is_some() && self.secret_out.asks_for("secret_out") {
+        if self.key.asks_for("public_key") && self.secret_out.asks_for("secret_out") {
             return Err(Failure::usage("a public key has no secret that could go to a file")
                 .hint("leave out --secret-out, or leave out --public-key to issue a secret"));
         }
         Ok(())
     }
 
+    /// The key, if one is to be used. A variable names none beside a file for a secret.
+    fn public_key(&self) -> Option<&Path> {
+        let secret = self.secret_out.asks_for("secret_out") && !self.key.asks_for("public_key");
+        self.key.flags.public_key.as_deref().filter(|_| !secret)
+    }
+
     fn run(&self, idp: &Idp, output: &Output) -> Result<(), Failure> {
         let org = self.org.handle(idp)?;
         let agent = agent_id(&self.agent)?;
-        if let Some(path) = &self.public_key {
+        if let Some(path) = self.public_key() {
             let mut new = NewCredential::public_key(&files::read_text(path)?);
             if let Some(life) = self.expires_in {
                 new = new.expires_in(life);

@@ -391,7 +391,8 @@ impl Idp {
     /// # let home = tempfile::tempdir()?;
     /// # let kek = home.path().join("kek.key");
     /// # let idp = Idp::open(Config::memory().kek(KekSource::file(kek)).issuer("https://idp.example.com"))?;
-    /// // What a route such as `/.well-known/jwks.json` answers.
+    /// // What a route such as `/.well-known/jwks.json` answers. Where there are no keys, answer 503: whoever
+    /// // keeps an empty set refuses every token for as long.
     /// let body = idp.jwks().to_json();
     /// assert_eq!(Jwks::parse(body.as_bytes())?.keys(), idp.jwks().keys());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -162,6 +162,11 @@ impl AgentChanges {
         self
     }
 
+    /// The algorithm that is chosen, if one is.
+    pub(crate) fn chosen_token_alg(&self) -> Option<Alg> {
+        self.token_alg.flatten()
+    }
+
     /// Changes the agent only if it still is at the version that [`Agent::version`] told.
     #[must_use]
     pub fn expected_version(mut self, version: i64) -> AgentChanges {

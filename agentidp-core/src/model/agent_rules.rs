@@ -117,7 +117,8 @@ fn parsed(field: &'static str, text: &str) -> Result<Url, Invalid> {
     // a quotation mark.
     let is_none = |b: u8| b"\"<>\\^`{|}".contains(&b);
     if !text.bytes().all(|b| b.is_ascii_graphic() && !is_none(b)) {
-        return Err(Invalid::new(field, "an absolute URI of printable ASCII is expected"));
+        let reason = "an absolute URI is expected: printable ASCII without \" < > \\ ^ ` { | }";
+        return Err(Invalid::new(field, reason));
     }
     Url::parse(text).map_err(|_| Invalid::new(field, "an absolute URI is expected"))
 }

@@ -88,7 +88,7 @@ pub(crate) fn rotate(
     let retiring = usize::from(until <= now);
     let refusal = acting.write("rotate agent keys", Action::ChangeAgents, |tx| {
         agent_keys::purge(tx, id, now)?;
-        // What retires at once is over: the end of a key, which not everybody may bring about.
+        // Who may not end the key does not replace it either.
         let refusal = match members::holds_role(acting, tx, id)? {
             Err(denied) => Some(AgentError::from(denied)),
             Ok(()) => refusal(tx, id, &key, retiring)?,

@@ -14,10 +14,10 @@ use crate::store::{Tx, agent_keys, agents, orgs};
 
 use super::acting::Acting;
 use super::agent_keys::CustodialKey;
+use super::context::Context;
 use super::error::{AgentError, Fault};
 use super::journal::{disclosures_key, reason};
 use super::members;
-use super::signing::SigningKeys;
 
 /// The types of the events.
 const CREATED: &str = "agent.created";
@@ -31,7 +31,7 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
     let now = context.now();
     let held = held_keys(&new, &id, now)?;
     let agent = new.build(id, organization.clone(), did, now)?;
-    check_token_alg(&*context.fresh_signing()?, agent.token_alg)?;
+    check_token_alg(context, agent.token_alg)?;
     acting.read(Action::ChangeAgents, |tx| orgs::get(tx)?.ok_or(AgentError::NotFound))?;
     acting.ask_holds::<AgentError>(Action::ChangeAgents, &agent.scopes)?;
     let key = CustodialKey::make(context, organization, &agent.id)?;
@@ -67,14 +67,14 @@ pub(crate) fn register(acting: &Acting<'_>, new: NewAgent) -> Result<Agent, Agen
     refusal.map_or(Ok(agent), Err)
 }
 
-/// An agent's own algorithm is one that the instance has published a key for.
-pub(super) fn check_token_alg(signing: &SigningKeys, alg: Option<Alg>) -> Result<(), Invalid> {
+/// An algorithm that is chosen for an agent is one that the instance has published a key for.
+pub(super) fn check_token_alg(context: &Context, alg: Option<Alg>) -> Result<(), AgentError> {
     let Some(alg) = alg else { return Ok(()) };
-    if signing.jwks().keys().iter().any(|jwk| jwk.key().alg() == alg) {
+    if context.fresh_signing()?.jwks().keys().iter().any(|jwk| jwk.key().alg() == alg) {
         return Ok(());
     }
     let reason = format!("this instance has no key for {alg}: `agentidp key rotate` makes one");
-    Err(Invalid::new("tokenAlg", reason))
+    Err(Invalid::new("tokenAlg", reason).into())
 }
 
 /// The keys that the agent holds itself, each once.
@@ -143,16 +143,14 @@ pub(crate) fn update(
     let Acting { context, organization, caller } = *acting;
     acting.read(Action::ChangeAgents, |tx| agents::get(tx, id)?.ok_or(AgentError::NotFound))?;
     let disclosures = disclosures_key(context, organization)?;
-    let (signing, now) = (context.fresh_signing()?, context.now());
+    check_token_alg(context, changes.chosen_token_alg())?;
+    let now = context.now();
     acting.write("update agent", Action::ChangeAgents, |tx| {
         let agent = agents::hold(tx, id)?.ok_or(AgentError::NotFound)?;
         let held = members::holds_role(acting, tx, id)?.map_err(ChangeRefused::from);
         let changed = match held.and_then(|()| changes.apply(&agent, caller, now)) {
             Ok(changed) if changed == agent => return Ok(Ok(agent)),
-            Ok(changed) => {
-                check_token_alg(&signing, changed.token_alg)?;
-                changed
-            }
+            Ok(changed) => changed,
             Err(ChangeRefused::Invalid(invalid)) => return Err(invalid.into()),
             Err(refused) => {
                 let refusal = AgentError::from(refused);

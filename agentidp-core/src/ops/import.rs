@@ -300,7 +300,7 @@ impl Draft {
         };
         let did = agent_did(&context.issuer, &id);
         let mut agent = line.agent.build(id, organization.clone(), did, now)?;
-        check_token_alg(&*context.fresh_signing()?, agent.token_alg)?;
+        check_token_alg(context, agent.token_alg)?;
         agent.status = line.status;
         agent.imported_at = Some(now);
         agent.created_at = line.created_at.unwrap_or(now);

@@ -163,7 +163,7 @@ pub(super) fn refused(
             event = event.with("passedOver", passed_over);
         }
         let told = refuse(context, organization, &event);
-        if told.is_err() {
+        if told.as_ref().is_err_and(super::tokens::is_untold) {
             context.quotas.refusals.put_back(organization, passed_over);
         }
         told?;

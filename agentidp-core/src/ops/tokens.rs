@@ -241,7 +241,7 @@ pub(super) fn tell_passed_over(context: &Context, now: Timestamp) -> Result<(), 
     for (organization, count) in context.refusals.take_passed_over(now) {
         let event = Event::refused(DENIED, "passed_over").with("passedOver", count);
         let result = super::journal::refuse(context, &organization, &event);
-        if result.is_err() {
+        if result.as_ref().is_err_and(is_untold) {
             context.refusals.put_back(&organization, count);
         }
         // One organization's failure keeps no other from being told.
@@ -299,8 +299,13 @@ pub(super) fn note_refusal(
         }
         journal(context, tx, organization, &event).map(|_| ())
     });
-    if told.is_err() {
+    if told.as_ref().is_err_and(is_untold) {
         context.refusals.put_back(organization, passed_over);
     }
     told
+}
+
+/// Whether an entry that failed so is not there: what it would have told is told by another.
+pub(super) fn is_untold(fault: &Fault) -> bool {
+    !matches!(fault, Fault::Store(StoreError::OutcomeUnknown(_)))
 }

@@ -23,6 +23,9 @@ const TAIL: &str = "
 Besides:
 
 - Nobody grants more than it holds: no scopes that its token lacks, and no secret of an agent with a mightier role.
+- Nobody changes, suspends, reactivates or decommissions an agent with a mightier role, or adds, replaces or ends its
+  keys and credentials. Owner and admin count; a plain member is managed by scope alone. Who acts for an agent has not
+  its role.
 - Nobody raises its own role, whatever it may do else.
 - An organization keeps its last owner: it can be neither removed nor made anything else, by the operator neither, and
   its agent can be suspended and not decommissioned. A suspended owner counts as one. An organization that never had

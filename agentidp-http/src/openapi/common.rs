@@ -55,7 +55,11 @@ const REFUSALS: [Refusal; 13] = [
     Refusal { status: "429", name: "TooMany", description: "There were too many requests." },
     Refusal { status: "431", name: "FieldsTooLarge", description: "The fields are too long." },
     Refusal { status: "500", name: "Failed", description: "A fault of this program." },
-    Refusal { status: "503", name: "Unavailable", description: "There is no room at the moment." },
+    Refusal {
+        status: "503",
+        name: "Unavailable",
+        description: "It cannot be answered at the moment.",
+    },
 ];
 
 /// The refusals, by their names.

@@ -133,7 +133,7 @@ fn authorize(id: &str) -> Value {
         "responses": {
             "400": refused("`unsupported_response_type`. It never redirects."),
             "429": refused("There were too many requests."),
-            "503": refused("There is no room at the moment."),
+            "503": refused("It cannot be answered at the moment."),
         },
     })
 }
@@ -221,7 +221,7 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
             "408": refused("The form took too long."),
             "413": refused("The form is too long."),
             "429": refused("There were too many requests, or tokens in this month."),
-            "503": refused("There is no room at the moment."),
+            "503": refused("It cannot be answered at the moment."),
         },
     })
 }

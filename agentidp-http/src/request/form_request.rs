@@ -27,7 +27,7 @@ impl<S: Send + Sync> FromRequest<S> for FormRequest {
         if request.uri().query().is_some_and(|query| !query.is_empty()) {
             // Whatever it says: a secret in the address is in the logs of others by now (RFC 6749
             // section 2.3.1), and whoever put it there is to learn of it.
-            let misplaced = "parameters belong into the body: an address ends up in logs, \
+            let misplaced = "parameters belong in the body: an address ends up in logs, \
                 and a secret that was in it is to be renewed";
             return Err(OAuthError::invalid_request(misplaced));
         }

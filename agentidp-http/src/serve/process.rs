@@ -72,11 +72,11 @@ pub fn serve(
 ///
 /// What the committer wakes comes through the queue of all threads, which tokio else looks into now and then
 /// while a thread has tasks of its own. Those are requests that just came; an answer is short, and its client
-/// has waited longest.
+/// has waited longest. They take turns: at 1 nobody who just came is heard while answers go on coming.
 fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .thread_name("agentidp-http")
-        .global_queue_interval(1)
+        .global_queue_interval(2)
         .enable_all()
         .build()
 }

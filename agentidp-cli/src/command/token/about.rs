@@ -146,7 +146,9 @@ pub(super) fn revoke(revoke: &Revoke, global: &Global, output: &Output) -> Resul
         None => by_token(revoke, proof, global)?,
     };
     if !revoked {
-        output.note("nothing to revoke: not a token of ours, or expired");
+        let bounded = revoke.target.flags.org.is_some() && revoke.client.client_id.is_none();
+        let whose = if bounded { "that organization" } else { "ours" };
+        output.note(&format!("nothing to revoke: not a token of {whose}, or expired"));
     }
     output.fields(&Fields::default().with("revoked", revoked))
 }
@@ -164,13 +166,13 @@ impl Revoke {
         }
         let refused = if by_name {
             Failure::usage("a client ends a token by the token itself, not by --jti")
-                .hint("give the token, or leave out --client-id to act as the operator")
+                .hint("give the token, or leave out --client-id (and AGENTIDP_CLIENT_ID) to act as the operator")
         } else if self.target.asks_for("org") {
             Failure::usage("a client ends tokens of its own organization, whatever --org says")
-                .hint("leave out --org, or leave out --client-id to act as the operator")
+                .hint("leave out --org, or --client-id (and AGENTIDP_CLIENT_ID) to act as the operator")
         } else if self.dry_run.is_wanted() {
             Failure::usage("a dry run is the operator's: a client has to prove itself")
-                .hint("leave out --client-id to look as the operator, or --dry-run to end it")
+                .hint("leave out --client-id (and AGENTIDP_CLIENT_ID) to look as the operator, or --dry-run to end it")
         } else {
             return Ok(());
         };

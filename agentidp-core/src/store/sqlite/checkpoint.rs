@@ -20,9 +20,16 @@ const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// most are done before the next commit, and flush what all of them wrote. One that finds nothing does nothing.
 const PASSES_BESIDE: usize = 6;
 
+/// The first SQLite in which a pass may follow a complete one while somebody writes: those before it may then
+/// take frames of a log that began anew for done (sqlite.org/wal.html#walresetbug). One from the system,
+/// without the feature `bundled`, may be older.
+const PASSES_MAY_FOLLOW: i32 = 3_051_003;
+
 /// Takes the log of `writer` into the database.
 pub(super) fn run(beside: &Connection, writer: &Writer) {
-    for _ in 0..PASSES_BESIDE {
+    let may_follow = rusqlite::version_number() >= PASSES_MAY_FOLLOW;
+    let passes = if may_follow { PASSES_BESIDE } else { 1 };
+    for _ in 0..passes {
         checkpoint(beside);
     }
     writer.between_batches(checkpoint);

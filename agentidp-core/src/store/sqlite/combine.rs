@@ -96,10 +96,17 @@ impl Ticket {
             }
             Owner::Gone(done) => {
                 let done = done.lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let (Some(done), Some(outcome)) = (done, turn.outcome()) {
-                    // Whoever is told must not take the leader along: others wait to be told as well.
-                    let _ = catch_unwind(AssertUnwindSafe(|| done(outcome)));
-                }
+                // Whoever is told must not take the leader along, nor what a panic left behind: others wait to
+                // be told as well.
+                let _ = catch_unwind(AssertUnwindSafe(move || {
+                    let panicked =
+                        || Some(Err(StoreError::Failed("the closure panicked".to_owned())));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| turn.outcome()));
+                    let outcome = outcome.unwrap_or_else(|_| panicked());
+                    if let (Some(done), Some(outcome)) = (done, outcome) {
+                        done(outcome);
+                    }
+                }));
             }
         }
     }

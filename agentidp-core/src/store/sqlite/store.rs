@@ -421,6 +421,28 @@ mod tests {
     }
 
     #[test]
+    fn what_panics_when_it_is_let_go_takes_nobody_along() {
+        struct Brittle;
+        impl Drop for Brittle {
+            fn drop(&mut self) {
+                assert!(std::thread::panicking(), "as the test asks");
+            }
+        }
+        let store = SqliteStore::open_in_memory().unwrap();
+        let (told, outcomes) = std::sync::mpsc::channel();
+        for brittle in [Some(Brittle), None] {
+            let told = told.clone();
+            let body = Box::new(move |_: &mut dyn Tx| {
+                let _held = &brittle;
+                Verdict::Commit
+            });
+            let done = Box::new(move |outcome| told.send(outcome).unwrap());
+            store.submit_tx("test", &Scope::Instance, body, done);
+            assert_eq!(outcomes.recv_timeout(limits::BUSY_WAIT_MAX), Ok(Ok(())));
+        }
+    }
+
+    #[test]
     fn who_panics_when_told_takes_nobody_along() {
         let store = SqliteStore::open_in_memory().unwrap();
         let submit = |done| {

@@ -216,7 +216,7 @@ impl Writer {
     /// Runs the closures of all that wait, commits and gives everybody their answer, batch after
     /// batch, until nobody waits or, after `batches_max`, others do, which is told.
     fn lead_batches(&self, batches_max: usize) -> bool {
-        for _ in 0..batches_max {
+        for left in (0..batches_max).rev() {
             let mut open = self.lock();
             let tickets = self.queue.take();
             let turns = open.run_tickets(&tickets);
@@ -231,8 +231,14 @@ impl Writer {
             for ticket in alone {
                 ticket.tell(self.turn_alone(ticket));
             }
+            // Closures whose owners went on end here. Whatever that does, others need their leader.
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(tickets)));
             if self.queue.is_done() {
                 return false;
+            }
+            // Whoever goes on has to be woken first, which takes the time of a breath by itself.
+            if left == 0 {
+                break;
             }
             // Those just answered may have their next closure ready in the time of a breath, and a
             // larger batch spreads its fsync over more of them.
@@ -399,13 +405,16 @@ impl OpenWriter {
         let verdict = catch_unwind(AssertUnwindSafe(|| body(&mut tx)));
         let entries = self.scope.take_entries();
         self.scope.set(None);
+        let has_savepoint = tx.has_savepoint();
+        let mut failure = tx.into_failure();
+        if !self.connection.is_autocommit() {
+            failure = failure.or_else(|| log_wall::refuses(&self.connection, scope, &entries));
+        }
+        // Also what only looks ends a transaction where it fails badly.
         if self.connection.is_autocommit() {
             let lost = || StoreError::Failed("the transaction was lost".to_owned());
-            return Ran::TransactionLost(tx.into_failure().unwrap_or_else(lost));
+            return Ran::TransactionLost(failure.unwrap_or_else(lost));
         }
-        let has_savepoint = tx.has_savepoint();
-        let failure = tx.into_failure();
-        let failure = failure.or_else(|| log_wall::refuses(&self.connection, scope, &entries));
         let stays = failure.is_none() && matches!(verdict, Ok(Verdict::Commit));
         if !stays {
             self.gathered.take_back(mark);
