@@ -63,19 +63,28 @@ fn directory() -> std::path::PathBuf {
 fn replay(name: &str) {
     let path = directory().join(format!("{name}.txt"));
     let expected = std::fs::read_to_string(&path).unwrap();
-    let mut sandbox = Sandbox::new();
+    let found = play(&expected, &mut Sandbox::new());
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    compare(name, &expected, &found);
+}
+
+/// The session, as it goes now.
+fn play(session: &str, sandbox: &mut Sandbox) -> String {
     let mut found = String::new();
-    for line in expected.lines() {
+    for line in session.lines() {
         if line.is_empty() || line.starts_with('#') {
             let _ = writeln!(found, "{line}");
         } else if let Some(command) = line.strip_prefix("$ ") {
             let _ = writeln!(found, "{line}");
-            run(&mut sandbox, command, &mut found);
+            run(sandbox, command, &mut found);
         }
     }
-    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
-        std::fs::write(&path, &found).unwrap();
-    }
+    found
+}
+
+fn compare(name: &str, expected: &str, found: &str) {
     let differs = expected.lines().zip(found.lines()).find(|(expected, found)| expected != found);
     assert!(expected == found, "{name}: {differs:#?}\nfound:\n{found}");
 }
@@ -100,5 +109,50 @@ fn run(sandbox: &mut Sandbox, command: &str, found: &mut String) {
                 sandbox.variables.insert(name, value);
             }
         }
+    }
+}
+
+/// What the verbs say on SQLite they say on PostgreSQL, too.
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use agentidp_testkit::TestDatabase;
+
+    use super::{compare, directory, play};
+    use crate::sandbox::Sandbox;
+
+    macro_rules! the_same {
+        ($($name:ident),* $(,)?) => {
+            $(
+                #[test]
+                fn $name() {
+                    replay(stringify!($name));
+                }
+            )*
+        };
+    }
+
+    the_same!(main_job, keys, orgs, members, agents, credentials, imports, refusals, token_end);
+
+    fn replay(name: &str) {
+        let database = TestDatabase::new();
+        let mut sandbox = Sandbox::new();
+        sandbox.variables.insert("AGENTIDP_DATABASE_URL".to_owned(), database.url());
+        let expected = std::fs::read_to_string(directory().join(format!("{name}.txt"))).unwrap();
+        let found = play(&expected, &mut sandbox);
+        compare(name, &without_place(&expected), &without_place(&found));
+    }
+
+    /// Without what is told of where an instance lies: when it is made, and in what a verb says of its use.
+    fn without_place(session: &str) -> String {
+        let mut makes = false;
+        let rest = session.lines().filter(|line| {
+            if let Some(command) = line.strip_prefix("$ ") {
+                makes = command.contains(" init ");
+            }
+            !makes
+        });
+        rest.fold(String::new(), |all, line| {
+            all + &line.replace(" --database-url <URL>", "") + "\n"
+        })
     }
 }
