@@ -41,7 +41,7 @@ texts! {
     /// A scope (RFC 6749 section 3.3).
     Scope: r"^[!#-\[\]-~]+$", 128;
     /// An absolute URI without fragment (RFC 8707 section 2).
-    Audience: r#"^[A-Za-z][A-Za-z0-9+.-]*:[!-"$-\[\]-~]+$"#, 2048;
+    Audience: r"^[A-Za-z][A-Za-z0-9+.-]*:[!$-;=?-\[\]_a-z~]+$", 2048;
     /// The name of an OASF skill.
     Skill: r"^[A-Za-z0-9_./:-]+$", 128;
 }

@@ -148,6 +148,7 @@ fn what_is_not_a_recent_assertion_for_us_alone_proves_nothing(engine: Engine) {
         holder.sign(json!({ "kid": holder.kid() }), &claims)
     };
     let good = KeyHolder::claims(&test, &member.id, "header");
+    let other = KeyHolder::new(Alg::Es256);
     let wrong = [
         ("nothing", String::new()),
         ("no token", "aidp_secret".to_owned()),
@@ -174,9 +175,10 @@ fn what_is_not_a_recent_assertion_for_us_alone_proves_nothing(engine: Engine) {
         ("a MAC", holder.sign(json!({ "kid": holder.kid(), "alg": "HS256" }), &good)),
         ("another algorithm", holder.sign(json!({ "kid": holder.kid(), "alg": "EdDSA" }), &good)),
         ("an extension", holder.sign(json!({ "kid": holder.kid(), "crit": ["exp"] }), &good)),
+        ("another's signature", other.sign(json!({ "kid": holder.kid() }), &good)),
         (
             "a key that it brings itself",
-            KeyHolder::new(Alg::Es256).sign(json!({ "kid": "x", "jwk": holder.jwk() }), &good),
+            other.sign(json!({ "kid": "x", "jwk": other.jwk() }), &good),
         ),
     ];
     for (what, assertion) in wrong {

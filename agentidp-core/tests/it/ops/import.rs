@@ -352,6 +352,16 @@ fn an_import_into_nowhere_stops(engine: Engine) {
         assert!(matches!(stopped.reason(), ImportStop::Agent(AgentError::NotFound)));
         assert_eq!(*stopped.report(), ImportReport { dry_run, ..ImportReport::default() });
     }
+    // Also of nothing at all, and on a dry run.
+    let acme = test.idp.org(&empty(&test, "asleep"));
+    acme.suspend().unwrap();
+    for (lines, dry_run) in [(vec![], false), (vec![], true), (vec![json!({"name": "x"})], true)] {
+        let stopped = try_import(&acme, &lines, dry_run).unwrap_err();
+        assert!(
+            matches!(stopped.reason(), ImportStop::Agent(AgentError::OrgNotActive)),
+            "{stopped}"
+        );
+    }
     test.finish();
 }
 
