@@ -18,7 +18,7 @@ use super::acting::Acting;
 use super::context::Context;
 use super::error::{Fault, TokenError};
 use super::journal::{Event, reason, refuse};
-use super::refusals::{OrgRefusals, Telling};
+use super::refusals::{OrgRefusals, Telling, is_untold};
 
 /// How many parts of what is left of a quota one process takes at most: others want some too.
 const SHARES: i64 = 16;
@@ -163,7 +163,7 @@ pub(super) fn refused(
             event = event.with("passedOver", passed_over);
         }
         let told = refuse(context, organization, &event);
-        if told.as_ref().is_err_and(super::tokens::is_untold) {
+        if told.as_ref().is_err_and(is_untold) {
             context.quotas.refusals.put_back(organization, passed_over);
         }
         told?;

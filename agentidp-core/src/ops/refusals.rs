@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::{OrgId, Timestamp, limits};
+use crate::store::StoreError;
+
+use super::error::Fault;
 
 /// Failed authentications that are told one by one, in each minute of the instance.
 const TOLD_PER_MINUTE: u32 = 60;
@@ -16,6 +19,11 @@ pub(super) enum Telling {
     Tell { passed_over: u32 },
     /// Count it.
     PassOver,
+}
+
+/// Whether an entry that failed so is not there: what it would have told is told by another.
+pub(super) fn is_untold(fault: &Fault) -> bool {
+    !matches!(fault, Fault::Store(StoreError::OutcomeUnknown(_)))
 }
 
 /// Counts failed authentications. Which of them are told is decided for all together, whoever they name:

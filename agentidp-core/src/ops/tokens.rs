@@ -11,7 +11,7 @@ use super::journal::{Event, journal};
 use super::proof::{Presented, use_once};
 use super::quota::{self, Place, Taken};
 use super::recording::{Decided, NotRecorded, Signed, Uses, prepare};
-use super::refusals::Telling;
+use super::refusals::{Telling, is_untold};
 use super::{clients, dpop, exchange, keys};
 
 /// The type of the event.
@@ -303,9 +303,4 @@ pub(super) fn note_refusal(
         context.refusals.put_back(organization, passed_over);
     }
     told
-}
-
-/// Whether an entry that failed so is not there: what it would have told is told by another.
-pub(super) fn is_untold(fault: &Fault) -> bool {
-    !matches!(fault, Fault::Store(StoreError::OutcomeUnknown(_)))
 }
