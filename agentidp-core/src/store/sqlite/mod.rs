@@ -1,5 +1,6 @@
 //! SQLite: one writer with group commit, several readers, and the walls that SQLite itself lacks.
 
+mod batch;
 mod changes;
 mod checkpoint;
 mod combine;

@@ -13,7 +13,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -21,6 +21,7 @@ use rusqlite::Connection;
 use crate::base::{limits, pause};
 use crate::store::{Body, Done, OwnedBody, Scope, StoreError, Verdict};
 
+use super::batch::{Batch, Outcome, is_final};
 use super::changes::Changes;
 use super::combine::{Queue, Ticket, Turn};
 use super::connection::{self, Location, ScopeCell};
@@ -327,13 +328,15 @@ impl Drop for Writer {
     }
 }
 
+/// Whether a closure shares its commit with others.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Company {
+pub(super) enum Company {
     Shared,
     Alone,
 }
 
-enum Answer {
+/// What became of it, or that it has to run again by itself.
+pub(super) enum Answer {
     Final(Result<(), StoreError>),
     RunAlone,
 }
@@ -550,55 +553,10 @@ impl OpenWriter {
     }
 }
 
-/// Whether a batch that failed so must not run again: it may have been committed.
-fn is_final(error: &StoreError) -> bool {
-    matches!(error, StoreError::OutcomeUnknown(_))
-}
-
 /// What the owners of `tickets` are to do about a lost batch of `members`: who was alone has its
 /// answer.
 fn answers_of_lost(tickets: &[Arc<Ticket>], members: usize, error: &StoreError) -> Vec<Turn> {
     let alone = members == 1 || is_final(error);
     let turn = |_| if alone { Turn::Answered(Err(error.clone())) } else { Turn::RunAlone };
     tickets.iter().map(turn).collect()
-}
-
-/// The callers that share one commit.
-#[derive(Default)]
-struct Batch {
-    members: AtomicUsize,
-    outcome: Mutex<Option<Outcome>>,
-    finished: Condvar,
-}
-
-enum Outcome {
-    Committed,
-    Failed(StoreError),
-}
-
-impl Batch {
-    fn finish(&self, outcome: Outcome) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        self.finished.notify_all();
-    }
-
-    fn wait(&self, company: Company) -> Answer {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match &*outcome {
-                Some(Outcome::Committed) => return Answer::Final(Ok(())),
-                Some(Outcome::Failed(error))
-                    if company == Company::Alone
-                        || self.members.load(Ordering::Relaxed) == 1
-                        || is_final(error) =>
-                {
-                    return Answer::Final(Err(error.clone()));
-                }
-                Some(Outcome::Failed(_)) => return Answer::RunAlone,
-                None => {
-                    outcome = self.finished.wait(outcome).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        }
-    }
 }
