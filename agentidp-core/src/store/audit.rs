@@ -81,8 +81,11 @@ pub(crate) struct LogRow {
     pub(crate) hash: Vec<u8>,
 }
 
-const ROWS_FROM: &str = "SELECT organization_id, seq, event_id, entry, previous_hash, hash
-    FROM audit_logs WHERE organization_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3";
+const ROWS_FROM: &str =
+    "SELECT l.organization_id, l.seq, l.event_id, l.entry, l.previous_hash, l.hash
+    FROM audit_heads h
+    JOIN audit_logs l ON l.log_number = h.log_number AND l.organization_id = h.organization_id
+    WHERE h.organization_id = ?1 AND l.seq >= ?2 ORDER BY l.seq LIMIT ?3";
 
 /// Hands each row from number `from` on to `each`, in order, at most `limit` of them.
 pub(crate) fn rows_from(
@@ -117,13 +120,16 @@ pub(super) struct RowBeyond {
 // The limit is `limits::HEAD_LAG_MAX`.
 #[cfg(feature = "sqlite")]
 const ENTRIES_BEYOND: &str = "SELECT organization_id, seq, entry, hash, counted_in
-    FROM audit_logs WHERE organization_id = ?1 AND seq >= ?2 ORDER BY seq LIMIT 16";
+    FROM audit_logs WHERE organization_id = ?1 AND log_number = ?2 AND seq >= ?3 ORDER BY seq LIMIT 16";
 
-/// The rows from number `size` on, in order, as many as there may be beyond a head of that size and one
-/// more.
+/// The rows beyond `head`, in order, as many as there may be and one more.
 #[cfg(feature = "sqlite")]
-pub(super) fn entries_beyond(tx: &mut dyn Tx, size: i64) -> Result<Vec<RowBeyond>, StoreError> {
-    tx.tenant_rows(ENTRIES_BEYOND, &[Value::Int(size)], |row| {
+pub(super) fn entries_beyond(
+    tx: &mut dyn Tx,
+    head: &LogHead,
+) -> Result<Vec<RowBeyond>, StoreError> {
+    let params = [Value::Int(head.log_number), Value::Int(head.size)];
+    tx.tenant_rows(ENTRIES_BEYOND, &params, |row| {
         Ok(RowBeyond {
             seq: u64::try_from(row.int(1)?).map_err(|_| StoreError::Unreadable { column: 1 })?,
             entry: row.text(2)?.to_owned(),
@@ -133,16 +139,17 @@ pub(super) fn entries_beyond(tx: &mut dyn Tx, size: i64) -> Result<Vec<RowBeyond
     })
 }
 
-const HEAD: &str =
-    "SELECT organization_id, size, hash, frontier FROM audit_heads WHERE organization_id = ?1";
+const HEAD: &str = "SELECT organization_id, log_number, size, hash, frontier
+    FROM audit_heads WHERE organization_id = ?1";
 
 /// The end of the log, as it is stored.
 pub(crate) fn head(tx: &mut dyn Tx) -> Result<Option<LogHead>, StoreError> {
     tx.tenant_row(HEAD, &[], |row| {
         Ok(LogHead {
-            size: row.int(1)?,
-            hash: row.blob(2)?.to_vec(),
-            frontier: row.blob(3)?.to_vec(),
+            log_number: row.int(1)?,
+            size: row.int(2)?,
+            hash: row.blob(3)?.to_vec(),
+            frontier: row.blob(4)?.to_vec(),
         })
     })
 }

@@ -169,9 +169,9 @@ pub(super) fn put_back(tx: &mut dyn Tx, entries: &[PendingEntry]) -> Result<(), 
 const STOP_OVERRUN_LOGS: &str = "UPDATE audit_heads SET stopped = 1
     WHERE stopped = 0 AND organization_id IN (SELECT organization_id FROM audit_pending)
         AND (EXISTS (SELECT 1 FROM audit_logs l
-                WHERE l.organization_id = audit_heads.organization_id AND l.seq >= audit_heads.size)
+                WHERE l.log_number = audit_heads.log_number AND l.seq >= audit_heads.size)
             OR EXISTS (SELECT 1 FROM audit_pending p
-                JOIN audit_logs l ON l.organization_id = p.organization_id AND l.event_id = p.event_id
+                JOIN audit_logs l ON l.event_id = p.event_id AND l.log_number = audit_heads.log_number
                 WHERE p.organization_id = audit_heads.organization_id))";
 
 /// Stops each log whose pending entries the log itself would refuse.
@@ -182,6 +182,7 @@ pub(super) fn stop_overrun_logs(tx: &mut dyn Tx) -> Result<(), StoreError> {
 
 /// The end of a log.
 pub(crate) struct LogHead {
+    pub(crate) log_number: i64,
     pub(crate) size: i64,
     pub(crate) hash: Vec<u8>,
     pub(crate) frontier: Vec<u8>,
@@ -196,8 +197,8 @@ impl LogHead {
 }
 
 #[cfg(feature = "postgres")]
-const LOG_HEADS: &str =
-    "SELECT organization_id, size, hash, frontier FROM audit_heads WHERE organization_id IN (?1)";
+const LOG_HEADS: &str = "SELECT organization_id, log_number, size, hash, frontier
+    FROM audit_heads WHERE organization_id IN (?1)";
 
 #[cfg(feature = "postgres")]
 static LOG_HEADS_OF_MANY: LazyLock<Steps> =
@@ -214,9 +215,10 @@ pub(super) fn log_heads(
         let params: Vec<Value<'_>> = chunk.iter().map(|id| Value::Text(id)).collect();
         heads.extend(tx.rows(sql, &params, |row| {
             let head = LogHead {
-                size: row.int(1)?,
-                hash: row.blob(2)?.to_vec(),
-                frontier: row.blob(3)?.to_vec(),
+                log_number: row.int(1)?,
+                size: row.int(2)?,
+                hash: row.blob(3)?.to_vec(),
+                frontier: row.blob(4)?.to_vec(),
             };
             Ok((row.text(0)?.to_owned(), head))
         })?);
@@ -225,12 +227,13 @@ pub(super) fn log_heads(
 }
 
 /// Every row is there already: this form moves many heads by one statement on both engines.
-const MOVE_HEADS: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
-    VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (organization_id) DO UPDATE
+const MOVE_HEADS: &str =
+    "INSERT INTO audit_heads (organization_id, log_number, size, hash, frontier)
+    VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (log_number) DO UPDATE
         SET size = excluded.size, hash = excluded.hash, frontier = excluded.frontier";
 
-static MOVE_MANY_HEADS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(MOVE_HEADS, 4));
+static MOVE_MANY_HEADS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(MOVE_HEADS, 5));
 
 pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(), StoreError> {
     for (sql, chunk) in MOVE_MANY_HEADS.over(heads) {
@@ -239,6 +242,7 @@ pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(
             .flat_map(|(organization, head)| {
                 [
                     Value::Text(organization),
+                    Value::Int(head.log_number),
                     Value::Int(head.size),
                     Value::Blob(&head.hash),
                     Value::Blob(&head.frontier),
@@ -276,17 +280,18 @@ pub(super) fn count_tokens(tx: &mut dyn Tx, issued: &[(&str, i64, i64)]) -> Resu
 
 /// An entry with its number and its links.
 pub(super) struct NumberedEntry<'a> {
+    pub(super) log_number: i64,
     pub(super) seq: u64,
     pub(super) entry: &'a PendingEntry,
     pub(super) previous_hash: Hash,
     pub(super) hash: Hash,
 }
 
-const INSERT_ENTRY: &str =
-    "INSERT INTO audit_logs (organization_id, seq, event_id, entry, previous_hash, hash, counted_in)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const INSERT_ENTRY: &str = "INSERT INTO audit_logs
+        (organization_id, log_number, seq, event_id, entry, previous_hash, hash, counted_in)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
-static INSERT_ENTRIES: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(INSERT_ENTRY, 7));
+static INSERT_ENTRIES: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(INSERT_ENTRY, 8));
 
 /// Writes entries with their numbers.
 ///
@@ -307,9 +312,10 @@ pub(super) fn insert_entries(
     Ok(())
 }
 
-fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 7] {
+fn entry_params<'a>(numbered: &'a NumberedEntry<'a>) -> [Value<'a>; 8] {
     [
         Value::Text(&numbered.entry.organization_id),
+        Value::Int(numbered.log_number),
         Value::Int(to_int(numbered.seq)),
         Value::Text(&numbered.entry.event_id),
         Value::Text(&numbered.entry.entry),

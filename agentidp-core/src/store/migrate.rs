@@ -70,6 +70,11 @@ pub(super) const SQLITE: &[Migration] = &[
         name: "entries_beyond_the_head",
         sql: include_str!("../../migrations/sqlite/0003_entries_beyond_the_head.sql"),
     },
+    Migration {
+        version: 4,
+        name: "logs_by_number",
+        sql: include_str!("../../migrations/sqlite/0004_logs_by_number.sql"),
+    },
 ];
 
 #[cfg(feature = "postgres")]
@@ -88,6 +93,11 @@ pub(super) const POSTGRES: &[Migration] = &[
         version: 3,
         name: "entries_beyond_the_head",
         sql: include_str!("../../migrations/postgres/0003_entries_beyond_the_head.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "logs_by_number",
+        sql: include_str!("../../migrations/postgres/0004_logs_by_number.sql"),
     },
 ];
 

@@ -121,7 +121,8 @@ const FOOTPRINT: &str = "SELECT o.organization_id, o.agents_live,
             AND (c.expires_at IS NULL OR c.expires_at > ?2)),
         (SELECT u.issued FROM token_usage u WHERE u.organization_id = ?1 AND u.month = ?3),
         (SELECT COUNT(*) FROM audit_heads h
-         JOIN audit_logs l ON l.organization_id = h.organization_id AND l.seq >= h.size
+         JOIN audit_logs l ON l.log_number = h.log_number AND l.seq >= h.size
+            AND l.organization_id = h.organization_id
          WHERE h.organization_id = ?1 AND l.counted_in = ?3)
     FROM organizations o WHERE o.organization_id = ?1";
 

@@ -18,6 +18,7 @@ use super::instance::{LogHead, NumberedEntry, PendingEntry};
 /// Where a log ends.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LogEnd {
+    log_number: i64,
     hash: Hash,
     frontier: Frontier,
 }
@@ -26,13 +27,18 @@ impl LogEnd {
     /// What is stored of it, if that can be one.
     pub(super) fn read(head: &LogHead) -> Result<LogEnd, StoreError> {
         let hash = head.hash.as_slice().try_into().map_err(|_| StoreError::BrokenHead)?;
-        Ok(LogEnd { hash, frontier: head.frontier()? })
+        Ok(LogEnd { log_number: head.log_number, hash, frontier: head.frontier()? })
     }
 
     /// What to store of it.
     pub(super) fn to_head(&self) -> Result<LogHead, StoreError> {
         let size = i64::try_from(self.frontier.size()).map_err(|_| StoreError::BrokenHead)?;
-        Ok(LogHead { size, hash: self.hash.to_vec(), frontier: self.frontier.to_bytes() })
+        Ok(LogHead {
+            log_number: self.log_number,
+            size,
+            hash: self.hash.to_vec(),
+            frontier: self.frontier.to_bytes(),
+        })
     }
 
     /// How many entries the log has.
@@ -46,7 +52,7 @@ impl LogEnd {
         let seq = self.frontier.size();
         let previous_hash = self.hash;
         let hash = self.link(&entry.entry);
-        NumberedEntry { seq, entry, previous_hash, hash }
+        NumberedEntry { log_number: self.log_number, seq, entry, previous_hash, hash }
     }
 
     /// The hash of the chain with `entry`, at which it now ends.

@@ -34,7 +34,8 @@ pub(super) fn counted(tx: &mut dyn Tx, month: Month) -> Result<i64, StoreError> 
 
 const ISSUED: &str = "SELECT o.organization_id, u.issued, o.max_tokens_per_month,
         (SELECT COUNT(*) FROM audit_heads h
-         JOIN audit_logs l ON l.organization_id = h.organization_id AND l.seq >= h.size
+         JOIN audit_logs l ON l.log_number = h.log_number AND l.seq >= h.size
+            AND l.organization_id = h.organization_id
          WHERE h.organization_id = ?1 AND l.counted_in = ?2)
     FROM organizations o
     LEFT JOIN token_usage u ON u.organization_id = o.organization_id AND u.month = ?2

@@ -417,7 +417,7 @@ fn what_is_undone_is_neither_numbered_nor_counted(bed: &Bed) {
     const ISSUED: &str = "SELECT COALESCE(
             (SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2), 0)
         + (SELECT COUNT(*) FROM audit_logs l
-            WHERE l.organization_id = h.organization_id AND l.seq >= h.size AND l.counted_in = ?2)
+            WHERE l.log_number = h.log_number AND l.seq >= h.size AND l.counted_in = ?2)
         FROM audit_heads h WHERE h.organization_id = ?1";
     const LIMIT: i64 = 10;
     let month = Month::of(Timestamp::from_micros(0));

@@ -22,6 +22,7 @@ on_every_engine! {
     a_reference_to_another_organization_cannot_exist,
     a_foreign_row_is_not_stolen_through_a_conflict,
     audit_logs_cannot_be_changed,
+    nobody_takes_a_number_in_the_log_of_another,
 }
 
 /// Two organizations with an agent of the same id each.
@@ -201,19 +202,55 @@ fn a_foreign_row_is_not_stolen_through_a_conflict(bed: &Bed) {
     assert_eq!(found, Ok(vec![owner.to_string()]));
 }
 
+/// Makes the empty log of the scope's organization, and tells its number.
+fn open_log(bed: &Bed, scope: &Scope) -> i64 {
+    const OPEN: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+        VALUES (?1, 0, ?2, ?3)";
+    const NUMBER: &str = "SELECT log_number FROM audit_heads WHERE organization_id = ?1";
+    let head = [Value::Blob(&[0; 32]), Value::Blob(&[])];
+    assert_eq!(write(bed, scope, OPEN, &head), Ok(1));
+    let number = bed.store().read::<_, StoreError>(scope, |tx| {
+        let mut number = None;
+        tx.query(NUMBER, &[], &mut |row| {
+            number = Some(row.int(0)?);
+            Ok(())
+        })?;
+        Ok(number.unwrap())
+    });
+    number.unwrap()
+}
+
+/// Whoever could would stop that log: its own next entry wants the same number.
+fn nobody_takes_a_number_in_the_log_of_another(bed: &Bed) {
+    const INSERT: &str = "INSERT INTO audit_logs
+            (organization_id, log_number, seq, event_id, entry, previous_hash, hash)
+        VALUES (?1, ?2, 0, 'e', '{}', ?3, ?3)";
+    let [own, foreign] = two_organizations(bed).map(Scope::Org);
+    let numbers = [open_log(bed, &own), open_log(bed, &foreign)];
+    assert_ne!(numbers[0], numbers[1]);
+    let insert =
+        |scope, number| write(bed, scope, INSERT, &[Value::Int(number), Value::Blob(&[0; 32])]);
+    assert_eq!(insert(&own, numbers[1]), Err(StoreError::TenantWall));
+    assert_eq!(insert(&own, i64::MAX), Err(StoreError::TenantWall), "nor one in no log");
+    assert_eq!(insert(&foreign, numbers[1]), Ok(1), "the number is free");
+    assert_eq!(insert(&own, numbers[0]), Ok(1));
+}
+
 fn audit_logs_cannot_be_changed(bed: &Bed) {
     const INSERT: &str = "INSERT INTO audit_logs
-            (organization_id, seq, event_id, entry, previous_hash, hash)
-        VALUES (?1, 0, 'e', '{}', ?2, ?2)";
+            (organization_id, log_number, seq, event_id, entry, previous_hash, hash)
+        SELECT ?1, h.log_number, 0, 'e', '{}', ?2, ?2 FROM audit_heads h WHERE h.organization_id = ?1";
     const REPLACE: &str = "INSERT OR REPLACE INTO audit_logs
-            (organization_id, seq, event_id, entry, previous_hash, hash)
-        VALUES (?1, 0, 'e', 'forged', ?2, ?2)";
+            (organization_id, log_number, seq, event_id, entry, previous_hash, hash)
+        SELECT ?1, h.log_number, 0, 'e', 'forged', ?2, ?2 FROM audit_heads h
+        WHERE h.organization_id = ?1";
     const UPDATE: &str = "UPDATE audit_logs SET entry = 'forged' WHERE organization_id = ?1";
     const DELETE: &str = "DELETE FROM audit_logs WHERE organization_id = ?1";
     const ENTRIES: &str = "SELECT entry FROM audit_logs WHERE organization_id = ?1";
     let [own, _] = two_organizations(bed);
     let scope = Scope::Org(own);
-    write(bed, &scope, INSERT, &[Value::Blob(&[0; 32])]).unwrap();
+    open_log(bed, &scope);
+    assert_eq!(write(bed, &scope, INSERT, &[Value::Blob(&[0; 32])]), Ok(1));
     for (sql, params) in [(UPDATE, &[][..]), (DELETE, &[]), (REPLACE, &[Value::Blob(&[0; 32])])] {
         let refused = write(bed, &scope, sql, params);
         assert!(refused.is_err(), "{sql}");

@@ -65,7 +65,7 @@ impl End {
         let (counted, uncounted) = (None, Vec::new());
         let mut end =
             End { log, beyond: 0, counted, uncounted, read_in: batch, is_doubtful: false };
-        for row in audit::entries_beyond(tx, head.size)? {
+        for row in audit::entries_beyond(tx, &head)? {
             let follows = row.seq == end.log.size() && row.hash == end.log.link(&row.entry);
             end.beyond += 1;
             // No head is left so far behind: this one was put back.

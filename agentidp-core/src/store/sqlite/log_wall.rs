@@ -37,6 +37,11 @@ pub(super) fn refuses(connection: &Connection, scope: &Scope, rows: &[i64]) -> O
     })
 }
 
+/// An entry of an organization, in its own log.
+const OWN: &str = "SELECT 1 FROM audit_logs l
+    WHERE l.rowid = ?2 AND l.organization_id = ?1
+        AND l.log_number = (SELECT h.log_number FROM audit_heads h WHERE h.organization_id = ?1)";
+
 /// Whether the entry in that row of the log is one of `organization`.
 fn is_entry_of(
     connection: &Connection,
@@ -44,7 +49,7 @@ fn is_entry_of(
     row: i64,
 ) -> Result<bool, StoreError> {
     connection
-        .prepare_cached("SELECT 1 FROM audit_logs WHERE organization_id = ?1 AND rowid = ?2")
+        .prepare_cached(OWN)
         .and_then(|mut own| own.exists(rusqlite::params![organization.as_str(), row]))
         .map_err(|error| failure::failing(&error))
 }

@@ -392,11 +392,18 @@ mod tests {
     #[test]
     fn an_organization_puts_nothing_into_the_log_of_another() {
         const PUT: &str = "INSERT INTO audit_logs
-                (organization_id, seq, event_id, entry, previous_hash, hash)
-            SELECT ?2, 0, 'e', '{}', x'00', x'00' WHERE ?1 <> ''";
+                (organization_id, log_number, seq, event_id, entry, previous_hash, hash)
+            SELECT ?2, h.log_number, 0, 'e', '{}', x'00', x'00' FROM audit_heads h
+            WHERE h.organization_id = ?2 AND ?1 <> ''";
+        const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+            VALUES (?1, 0, x'00', x'')";
         const HELD: &str = "SELECT organization_id FROM audit_logs WHERE organization_id = ?1";
         let store: &dyn Store = &SqliteStore::open_in_memory().unwrap();
         let [own, foreign] = [(); 2].map(|()| OrgId::generate(&SystemClock, &SystemRng).unwrap());
+        for organization in [&own, &foreign] {
+            let scope = Scope::Org(organization.clone());
+            store.write::<_, StoreError>("open", &scope, |tx| tx.execute(OPEN_LOG, &[])).unwrap();
+        }
         let scope = Scope::Org(own.clone());
         let put = |into: &[&OrgId]| {
             store.write::<_, StoreError>("test", &scope, |tx| {

@@ -163,8 +163,8 @@ fn a_closed_instance_leaves_nothing_beyond_a_head(engine: Engine) {
 }
 
 const FORGE: &str = "INSERT INTO audit_logs
-        (organization_id, seq, event_id, entry, previous_hash, hash, counted_in)
-    SELECT organization_id, seq + 1, 'forged', entry, hash, ?2, NULL
+        (organization_id, log_number, seq, event_id, entry, previous_hash, hash, counted_in)
+    SELECT organization_id, log_number, seq + 1, 'forged', entry, hash, ?2, NULL
     FROM audit_logs WHERE organization_id = ?1 ORDER BY seq DESC LIMIT 1";
 
 /// Where nothing is checked that lies beyond a head, whoever adds a row there has it linked into the log.

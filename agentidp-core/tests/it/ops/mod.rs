@@ -29,6 +29,7 @@ mod lagging;
 mod longest;
 mod main_job;
 mod members;
+mod older_logs;
 mod once;
 mod org_status;
 mod orgs;

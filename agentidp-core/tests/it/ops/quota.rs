@@ -74,7 +74,7 @@ fn counted(test: &TestIdp, organization: &OrgId, month: i64) -> i64 {
     const COUNTED: &str = "SELECT COALESCE(
             (SELECT issued FROM token_usage WHERE organization_id = ?1 AND month = ?2), 0)
         + (SELECT COUNT(*) FROM audit_logs l
-             WHERE l.organization_id = h.organization_id AND l.seq >= h.size AND l.counted_in = ?2)
+             WHERE l.log_number = h.log_number AND l.seq >= h.size AND l.counted_in = ?2)
         FROM audit_heads h WHERE h.organization_id = ?1";
     let store: &dyn Store = &*test.store;
     let mut counted = 0;

@@ -44,8 +44,8 @@ fn pages_follow_each_other_without_gap_or_repetition(engine: Engine) {
 // What the triggers refuse a careless hand can still do to the file or as the owner: the tests do it
 // by writing a forged row in the place of the true one's number.
 const FORGE: &str = "INSERT INTO audit_logs
-        (organization_id, seq, event_id, entry, previous_hash, hash)
-    SELECT organization_id, seq + 100, event_id || 'x', entry, previous_hash, ?2
+        (organization_id, log_number, seq, event_id, entry, previous_hash, hash)
+    SELECT organization_id, log_number, seq + 100, event_id || 'x', entry, previous_hash, ?2
     FROM audit_logs WHERE organization_id = ?1 AND seq = 1";
 
 fn a_change_of_stored_bytes_is_found_where_it_is(engine: Engine) {

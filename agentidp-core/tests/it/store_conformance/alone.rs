@@ -2,7 +2,7 @@
 //! the engine, the keys of the schema and the reader's comparison are out of the way.
 //!
 //! Two databases have the same rows of one organization. In one of them another organization has rows that
-//! differ in nothing but their owner. Whatever the first one asks, with values that hit those rows, the
+//! differ in nothing but their owner and the number of its log. Whatever the first one asks, with values that hit those rows, the
 //! answers and what is left must be the same in both.
 
 use rusqlite::types::Value;
@@ -121,6 +121,7 @@ impl Twins {
                     let word = word.or_else(|| words.iter().find(|(column, _)| column == name));
                     match (name.as_str(), kind.as_str(), word) {
                         ("organization_id", ..) => Value::from(organization.to_owned()),
+                        ("log_number", ..) if organization != OWN => Value::from(INT + 1),
                         (_, "INTEGER", Some((_, word))) => {
                             Value::from(word.parse::<i64>().unwrap())
                         }
