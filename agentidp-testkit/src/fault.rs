@@ -259,6 +259,10 @@ impl Tx for FaultTx<'_> {
         self.inner.count_tokens(month, count, limit)
     }
 
+    fn rows_at_once(&self) -> usize {
+        self.inner.rows_at_once()
+    }
+
     fn writes_alone(&self) -> bool {
         self.inner.writes_alone()
     }

@@ -211,7 +211,7 @@ pub(super) fn log_heads(
     organizations: &[&str],
 ) -> Result<Vec<(String, LogHead)>, StoreError> {
     let mut heads = Vec::with_capacity(organizations.len());
-    for (sql, chunk) in LOG_HEADS_OF_MANY.over(organizations) {
+    for (sql, chunk) in LOG_HEADS_OF_MANY.over(organizations, usize::MAX) {
         let params: Vec<Value<'_>> = chunk.iter().map(|id| Value::Text(id)).collect();
         heads.extend(tx.rows(sql, &params, |row| {
             let head = LogHead {
@@ -226,7 +226,7 @@ pub(super) fn log_heads(
     Ok(heads)
 }
 
-/// Every row is there already: this form moves many heads by one statement on both engines.
+/// Every row is there already: this form moves many heads by one statement.
 const MOVE_HEADS: &str =
     "INSERT INTO audit_heads (organization_id, log_number, size, hash, frontier)
     VALUES (?1, ?2, ?3, ?4, ?5)
@@ -236,7 +236,7 @@ const MOVE_HEADS: &str =
 static MOVE_MANY_HEADS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(MOVE_HEADS, 5));
 
 pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(), StoreError> {
-    for (sql, chunk) in MOVE_MANY_HEADS.over(heads) {
+    for (sql, chunk) in MOVE_MANY_HEADS.over(heads, tx.rows_at_once()) {
         let params: Vec<Value<'_>> = chunk
             .iter()
             .flat_map(|(organization, head)| {
@@ -254,26 +254,17 @@ pub(super) fn move_heads(tx: &mut dyn Tx, heads: &[(&str, LogHead)]) -> Result<(
     Ok(())
 }
 
-/// In most months the row is there already; this form counts for many organizations at once.
 #[cfg(feature = "sqlite")]
 const COUNT_TOKENS: &str = "INSERT INTO token_usage (organization_id, month, issued)
     VALUES (?1, ?2, ?3)
     ON CONFLICT (organization_id, month) DO UPDATE SET issued = token_usage.issued + excluded.issued";
 
-#[cfg(feature = "sqlite")]
-static COUNT_MANY_TOKENS: LazyLock<Steps> = LazyLock::new(|| Steps::of_rows(COUNT_TOKENS, 3));
-
 /// Counts the tokens that each organization has issued more in a month, written as 202611.
 #[cfg(feature = "sqlite")]
 pub(super) fn count_tokens(tx: &mut dyn Tx, issued: &[(&str, i64, i64)]) -> Result<(), StoreError> {
-    for (sql, chunk) in COUNT_MANY_TOKENS.over(issued) {
-        let params: Vec<Value<'_>> = chunk
-            .iter()
-            .flat_map(|(organization, month, count)| {
-                [Value::Text(organization), Value::Int(*month), Value::Int(*count)]
-            })
-            .collect();
-        tx.execute(sql, &params)?;
+    for (organization, month, count) in issued {
+        let params = [Value::Text(organization), Value::Int(*month), Value::Int(*count)];
+        tx.execute(COUNT_TOKENS, &params)?;
     }
     Ok(())
 }
@@ -302,7 +293,7 @@ pub(super) fn insert_entries(
     tx: &mut dyn Tx,
     entries: &[NumberedEntry<'_>],
 ) -> Result<(), StoreError> {
-    for (sql, chunk) in INSERT_ENTRIES.over(entries) {
+    for (sql, chunk) in INSERT_ENTRIES.over(entries, tx.rows_at_once()) {
         let params: Vec<Value<'_>> = chunk.iter().flat_map(entry_params).collect();
         tx.execute(sql, &params).map_err(|error| match error {
             StoreError::Constraint(_) => StoreError::BrokenHead,
@@ -350,11 +341,15 @@ impl Steps {
         })
     }
 
-    /// `items` in as few chunks as the forms allow, each with its statement.
-    fn over<'s, T>(&'s self, mut items: &'s [T]) -> impl Iterator<Item = (&'static str, &'s [T])> {
+    /// `items` in as few chunks as the forms and `rows_max` allow, each with its statement.
+    fn over<'s, T>(
+        &'s self,
+        mut items: &'s [T],
+        rows_max: usize,
+    ) -> impl Iterator<Item = (&'static str, &'s [T])> {
         std::iter::from_fn(move || {
             let mut forms = STEPS.into_iter().zip(self.0);
-            let (rows, sql) = forms.find(|(rows, _)| *rows <= items.len())?;
+            let (rows, sql) = forms.find(|(rows, _)| *rows <= items.len().min(rows_max))?;
             let (chunk, rest) = items.split_at_checked(rows)?;
             items = rest;
             Some((sql, chunk))
@@ -384,12 +379,14 @@ mod tests {
     fn many_rows_take_few_statements_and_none_is_left_out() {
         let steps = Steps::of_rows("INSERT INTO t VALUES (?1, ?2)", 2);
         let items: Vec<usize> = (0..301).collect();
-        let sizes: Vec<usize> = steps.over(&items).map(|(_, chunk)| chunk.len()).collect();
+        let sizes: Vec<usize> =
+            steps.over(&items, usize::MAX).map(|(_, chunk)| chunk.len()).collect();
         assert_eq!(sizes, [128, 128, 32, 8, 4, 1]);
-        let all: Vec<usize> = steps.over(&items).flat_map(|(_, chunk)| chunk.to_vec()).collect();
+        let all: Vec<usize> =
+            steps.over(&items, usize::MAX).flat_map(|(_, chunk)| chunk.to_vec()).collect();
         assert_eq!(all, items);
-        assert_eq!(steps.over(&items[..0]).count(), 0);
-        let (sql, _) = steps.over(&items[..8]).next().unwrap();
+        assert_eq!(steps.over(&items[..0], 1).count(), 0);
+        let (sql, _) = steps.over(&items[..8], usize::MAX).next().unwrap();
         assert!(sql.starts_with("INSERT INTO t VALUES (?1, ?2), (?3, ?4), "), "{sql}");
         assert!(sql.ends_with("(?15, ?16)"), "{sql}");
     }

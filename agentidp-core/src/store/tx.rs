@@ -189,6 +189,11 @@ pub trait Tx {
         false
     }
 
+    /// How many rows one statement should write at most: each is a round trip to a server.
+    fn rows_at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// The state of the database that the next statement reads, where whoever writes knows it.
     fn epoch(&self) -> Option<Epoch> {
         None

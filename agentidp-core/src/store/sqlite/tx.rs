@@ -199,6 +199,12 @@ impl Tx for SqliteTx<'_> {
         Ok(self.unless_failed(counting)?.unwrap_or(false))
     }
 
+    /// A statement that writes several rows could fail after the first, so SQLite copies aside each page
+    /// that it is about to change.
+    fn rows_at_once(&self) -> usize {
+        1
+    }
+
     fn writes_alone(&self) -> bool {
         true
     }
