@@ -189,7 +189,8 @@ pub trait Tx {
         false
     }
 
-    /// How many rows one statement should write at most: each is a round trip to a server.
+    /// How many rows one statement should write at most. On a server that is as many as there are, for each
+    /// statement is a round trip.
     fn rows_at_once(&self) -> usize {
         usize::MAX
     }
