@@ -17,10 +17,10 @@ use super::{failure, log_wall};
 /// Statements kept prepared on each connection: more than there are.
 const PREPARED_STATEMENTS_MAX: usize = 256;
 
-/// Pages that the write-ahead log holds before SQLite takes them into the database: 32 MB. With its
-/// usual 4 MB an instance of many organizations writes the same pages again and again, and its
-/// writers wait for that each time.
-pub(super) const LOG_PAGES: u32 = 8000;
+/// Pages that the write-ahead log holds before SQLite takes them into the database itself: 96 MB. With its
+/// usual 4 MB an instance of many organizations writes the same pages there again and again, and its
+/// writers wait for that each time (ADR 0033).
+pub(super) const LOG_PAGES: u32 = 24_000;
 
 /// Memory for pages of the connection that writes, in KiB, written as SQLite wants it. It goes through all pages
 /// that it holds at each commit in which a page was split, while everybody waits, and finds what it does not
