@@ -106,12 +106,12 @@ async fn list(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/agents/{id}/keys/{kid}",
     operation_id = "revokeAgentKey",
     tag = "agents",
-    params(Id, Kid),
+    params(Id, Kid, DoneOnce),
     responses((status = 204, description = "It is the agent's no more.")),
     security(("oauth2" = ["agents:write"]), ("bearer" = []))
 )]
 async fn revoke(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         work.query(&[])?;
         work.own().revoke_agent_key(&work.agent_id("id")?, work.kid())?;
         Ok(Reply::done())

@@ -320,14 +320,14 @@ async fn show(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/agents/{id}",
     operation_id = "updateAgent",
     tag = "agents",
-    params(Id, IfMatch),
+    params(Id, IfMatch, DoneOnce),
     request_body(content((AgentPatch = "application/merge-patch+json"), (AgentPatch = "application/json"))),
     responses((status = 200, description = "As it is now.", body = schemas::Agent,
         headers(("ETag" = String, description = "Its version.")))),
     security(("oauth2" = ["agents:write"]), ("bearer" = []))
 )]
 async fn update(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         let changes = AgentChanges::from(work.patch::<AgentPatch>()?);
         let (org, id) = (work.own(), work.agent_id("id")?);
         let changed = if_match(work.headers(), |version| match version {
@@ -347,12 +347,12 @@ async fn update(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/agents/{id}",
     operation_id = "decommissionAgent",
     tag = "agents",
-    params(Id),
+    params(Id, DoneOnce),
     responses((status = 204, description = "It is decommissioned.")),
     security(("oauth2" = ["agents:write"]), ("bearer" = []))
 )]
 async fn decommission(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         work.query(&[])?;
         work.own().decommission_agent(&work.agent_id("id")?)?;
         Ok(Reply::done())

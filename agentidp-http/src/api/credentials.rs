@@ -180,12 +180,12 @@ async fn rotate(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/agents/{id}/credentials/{cid}",
     operation_id = "revokeCredential",
     tag = "credentials",
-    params(Id, Cid, Tokens),
+    params(Id, Cid, Tokens, DoneOnce),
     responses((status = 204, description = "It is revoked.")),
     security(("oauth2" = ["credentials:write"]), ("bearer" = []))
 )]
 async fn revoke(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         let ends = work.query(&["revokeTokens"])?.flag("revokeTokens")?;
         let (org, id) = (work.own(), work.credential_id()?);
         org.check_credential(&work.agent_id("id")?, &id)?;

@@ -108,13 +108,13 @@ async fn list(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/organizations/{id}/members/{agentId}",
     operation_id = "setMemberRole",
     tag = "members",
-    params(Id, MemberId),
+    params(Id, MemberId, DoneOnce),
     request_body(content((MemberPatch = "application/merge-patch+json"), (MemberPatch = "application/json"))),
     responses((status = 200, description = "As it is now.", body = schemas::Member)),
     security(("oauth2" = []), ("bearer" = []))
 )]
 async fn set_role(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         no_precondition(work.headers())?;
         let body: MemberPatch = work.patch()?;
         let agent = work.agent_id("agentId")?;
@@ -131,12 +131,12 @@ async fn set_role(State(app): State<App>, call: Call) -> Result<Reply, Problem> 
     path = "/organizations/{id}/members/{agentId}",
     operation_id = "removeMember",
     tag = "members",
-    params(Id, MemberId),
+    params(Id, MemberId, DoneOnce),
     responses((status = 204, description = "It is no member any more.")),
     security(("oauth2" = []), ("bearer" = []))
 )]
 async fn remove(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         work.query(&[])?;
         work.named_org()?.remove_member(&work.agent_id("agentId")?)?;
         Ok(Reply::done())

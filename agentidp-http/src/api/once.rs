@@ -1,7 +1,7 @@
 //! Requests that are done once (draft-ietf-httpapi-idempotency-key-header).
 
 use agentidp_core::{ErrorCode, Fault, IdempotencyKey, Once};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::answer::Problem;
 
@@ -56,8 +56,12 @@ impl Work {
     /// What makes the request this one: each part after its length.
     fn fingerprint(&self) -> Vec<u8> {
         let target = self.asked.uri.path_and_query().map_or("", |target| target.as_str());
+        let mut parts =
+            vec![self.asked.method.as_str().as_bytes(), target.as_bytes(), &self.asked.bytes];
+        // A change of another version is another request.
+        parts.extend(self.headers().get_all(header::IF_MATCH).iter().map(HeaderValue::as_bytes));
         let mut bytes = Vec::new();
-        for part in [self.asked.method.as_str().as_bytes(), target.as_bytes(), &self.asked.bytes] {
+        for part in parts {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }

@@ -235,14 +235,14 @@ async fn show(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/organizations/{id}",
     operation_id = "updateOrganization",
     tag = "organizations",
-    params(Id, IfMatch),
+    params(Id, IfMatch, DoneOnce),
     request_body(content((OrgPatch = "application/merge-patch+json"), (OrgPatch = "application/json"))),
     responses((status = 200, description = "As it is now.", body = schemas::Organization,
         headers(("ETag" = String, description = "Its version.")))),
     security(("oauth2" = []), ("bearer" = []))
 )]
 async fn update(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         let changes = OrgChanges::from(work.patch::<OrgPatch>()?);
         let org = work.named_org()?;
         let changed = if_match(work.headers(), |version| {
@@ -265,12 +265,12 @@ async fn update(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
     path = "/organizations/{id}",
     operation_id = "deleteOrganization",
     tag = "organizations",
-    params(Id),
+    params(Id, DoneOnce),
     responses((status = 204, description = "It is deleted.")),
     security(("oauth2" = ["admin:orgs"]), ("bearer" = []))
 )]
 async fn delete(State(app): State<App>, call: Call) -> Result<Reply, Problem> {
-    call.run(app, |work| {
+    call.run_once(app, |work| {
         work.query(&[])?;
         work.named_org()?.delete()?;
         Ok(Reply::done())

@@ -78,6 +78,33 @@ async fn a_key_is_for_one_request_of_one_caller() {
     api.test.finish();
 }
 
+/// Changes and ends as well: what was done is not undone by its repetition, nor refused.
+#[tokio::test]
+async fn a_change_and_an_end_are_done_once() {
+    let api = Api::new().await;
+    let (acme, _) = api.test.two_orgs();
+    let token = api.token(&acme.org.id, ALL);
+    let path = format!("/agents/{}", acme.agent.id);
+    let rename = |name: &str, version: &str, key: &str| {
+        let ask = api.patch(&path).by(&token).field("idempotency-key", key);
+        ask.field("if-match", version).json(&json!({ "name": name }))
+    };
+    let version = api.get(&path).by(&token).to().await.header("etag").to_owned();
+    let first = rename("one", &version, "a").to().await;
+    assert_eq!(first.status, 200, "{first:?}");
+    let second = rename("two", first.header("etag"), "b").to().await;
+    assert_eq!(all(&rename("one", &version, "a").to().await), all(&first), "it was done");
+    assert_eq!(api.get(&path).by(&token).to().await.json()["name"], "two", "and is not again");
+    rename("one", second.header("etag"), "a").to().await.problem(422, "idempotency_key_reused");
+    rename("one", &version, "c").to().await.problem(412, "precondition_failed");
+    let end = |key: &str| api.delete(&path).by(&token).field("idempotency-key", key);
+    let ended = end("d").to().await;
+    assert_eq!(ended.status, 204);
+    assert_eq!(all(&end("d").to().await), all(&ended));
+    end("a").to().await.problem(422, "idempotency_key_reused");
+    api.test.finish();
+}
+
 #[tokio::test]
 async fn a_token_with_less_leave_is_not_told_what_one_with_more_was() {
     let api = Api::new().await;
