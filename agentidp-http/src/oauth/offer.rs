@@ -1,4 +1,5 @@
-//! What is implemented: the table that requests are read by and that the metadata is written from.
+//! What is implemented: the table that the metadata is written from. Endpoints, grants and types of tokens are
+//! read by it as well; a test does each thing that the metadata names.
 
 use agentidp_core::Alg;
 

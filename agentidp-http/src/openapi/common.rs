@@ -7,6 +7,9 @@ use super::place::put;
 /// The methods that a path item may have.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
+/// What is answered before there is a request, with nothing but the status.
+const BARE: &str = "431";
+
 /// A refusal that the document names once.
 struct Refusal {
     status: &'static str,
@@ -14,7 +17,7 @@ struct Refusal {
     description: &'static str,
 }
 
-const REFUSALS: [Refusal; 13] = [
+const REFUSALS: [Refusal; 14] = [
     Refusal { status: "400", name: "Malformed", description: "The request breaks a rule." },
     Refusal {
         status: "401",
@@ -31,6 +34,7 @@ const REFUSALS: [Refusal; 13] = [
         name: "NotFound",
         description: "There is nothing by that id, or nothing that the caller may see.",
     },
+    Refusal { status: "408", name: "TooSlow", description: "The body took too long." },
     Refusal {
         status: "409",
         name: "Conflict",
@@ -53,7 +57,11 @@ const REFUSALS: [Refusal; 13] = [
         description: "The `Idempotency-Key` was used for another request.",
     },
     Refusal { status: "429", name: "TooMany", description: "There were too many requests." },
-    Refusal { status: "431", name: "FieldsTooLarge", description: "The fields are too long." },
+    Refusal {
+        status: BARE,
+        name: "FieldsTooLarge",
+        description: "The head is too long: there is no request yet, and no body here.",
+    },
     Refusal { status: "500", name: "Failed", description: "A fault of this program." },
     Refusal {
         status: "503",
@@ -65,6 +73,9 @@ const REFUSALS: [Refusal; 13] = [
 /// The refusals, by their names.
 pub(super) fn responses() -> Map<String, Value> {
     let response = |refusal: &Refusal| {
+        if refusal.status == BARE {
+            return (refusal.name.to_owned(), json!({ "description": refusal.description }));
+        }
         let mut response = json!({
             "description": refusal.description,
             "headers": { "X-Request-Id": request_id() },
@@ -102,11 +113,16 @@ pub(super) fn add_refusals(paths: &mut Map<String, Value>) {
             for (_, answer) in answers.into_iter().flatten() {
                 put(answer, &["headers", "X-Request-Id"], request_id());
             }
-            for refusal in REFUSALS.iter().filter(|own| statuses.contains(&own.status)) {
-                let name = format!("#/components/responses/{}", refusal.name);
-                put(operation, &["responses", refusal.status], json!({ "$ref": name }));
-            }
+            refuse(operation, &statuses);
         }
+    }
+}
+
+/// Says that the operation may be refused with those statuses.
+pub(super) fn refuse(operation: &mut Value, statuses: &[&str]) {
+    for refusal in REFUSALS.iter().filter(|own| statuses.contains(&own.status)) {
+        let name = format!("#/components/responses/{}", refusal.name);
+        put(operation, &["responses", refusal.status], json!({ "$ref": name }));
     }
 }
 
@@ -128,14 +144,13 @@ fn leave_out_body(operation: &mut Value) {
 fn statuses(path: &str, method: &str, operation: &Value) -> Vec<&'static str> {
     let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
     let has = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
-    let mut statuses = vec!["400", "401", "403", "429", "431", "500", "503"];
+    // Whatever is asked may have a body, and too much of it, or too slowly.
+    let mut statuses = vec!["400", "401", "403", "408", "413", "429", "431", "500", "503"];
     if path.contains('{') {
         statuses.push("404");
     }
     if method != "get" {
         statuses.push("409");
-        // Whatever has a body may have too much of it.
-        statuses.push("413");
     }
     if !operation["requestBody"].is_null() {
         statuses.push("415");

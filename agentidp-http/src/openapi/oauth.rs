@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::common::request_id;
+use super::common::{refuse, request_id};
 use super::place::put;
 
 /// The paths, by their names.
@@ -119,6 +119,7 @@ fn authorize_by_form() -> Value {
         &["requestBody"],
         json!({ "required": true, "content": { "application/x-www-form-urlencoded": { "schema": form } } }),
     );
+    put(&mut operation, &["responses", "408"], refused("The form took too long."));
     put(&mut operation, &["responses", "413"], refused("The form is too long."));
     operation
 }
@@ -132,6 +133,7 @@ fn authorize(id: &str) -> Value {
         "security": [],
         "responses": {
             "400": refused("`unsupported_response_type`. It never redirects."),
+            "403": refused("The request came in the open, and not by https."),
             "429": refused("There were too many requests."),
             "503": refused("It cannot be answered at the moment."),
         },
@@ -221,6 +223,7 @@ fn operation((id, summary): (&str, &str), mut form: Value, required: &[&str]) ->
             "408": refused("The form took too long."),
             "413": refused("The form is too long."),
             "429": refused("There were too many requests, or tokens in this month."),
+            "500": refused("A fault of this program."),
             "503": refused("It cannot be answered at the moment."),
         },
     })
@@ -231,26 +234,20 @@ fn refused(description: &str) -> Value {
 }
 
 fn agent_info(id: &str) -> Value {
-    let refused = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
-    json!({
+    let mut operation = json!({
         "operationId": id,
         "summary": "Show what a token tells about its agent (OpenID Connect Core section 5.3)",
         "tags": ["oauth"],
         "security": [{ "oauth2": ["openid"] }, { "bearer": [] }],
-        "responses": {
-            "200": answered("AgentInfo", "application/json", "About the agent."),
-            "400": refused("Malformed"),
-            "401": refused("NotAuthenticated"),
-            "403": refused("NotAllowed"),
-            "429": refused("TooMany"),
-            "503": refused("Unavailable"),
-        },
-    })
+        "responses": { "200": answered("AgentInfo", "application/json", "About the agent.") },
+    });
+    refuse(&mut operation, &["400", "401", "403", "429", "500", "503"]);
+    operation
 }
 
 /// A document for everybody.
 fn document(id: &str, summary: &str, schema: &str, media_type: &str) -> Value {
-    json!({
+    let mut operation = json!({
         "operationId": id,
         "summary": summary,
         "tags": ["oauth"],
@@ -258,9 +255,10 @@ fn document(id: &str, summary: &str, schema: &str, media_type: &str) -> Value {
         "responses": {
             "200": answered(schema, media_type, "The document."),
             "304": { "description": "The client has it already." },
-            "503": { "$ref": "#/components/responses/Unavailable" },
         },
-    })
+    });
+    refuse(&mut operation, &["400", "403", "429", "503"]);
+    operation
 }
 
 fn answered(schema: &str, media_type: &str, description: &str) -> Value {

@@ -26,6 +26,11 @@ mod corpora;
 #[cfg(test)]
 mod declared;
 #[cfg(test)]
+#[cfg(unix)]
+mod edge_refusals;
+#[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod forms;
 #[cfg(test)]
 #[cfg(unix)]

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use agentidp_core::Idp;
 use agentidp_http::{LogOptions, RequestLog, ServeError, ServeOptions, serve};
+use axum::http::HeaderName;
+
+use crate::served::Answer;
 
 /// Longest time that anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,17 +26,36 @@ pub(crate) struct Running {
 impl Running {
     /// Serves the instance at addresses that the system chooses, with background work all the time.
     pub(crate) fn start(idp: Idp) -> Running {
+        Running::start_with(idp, |_| {})
+    }
+
+    /// The same, where some of that is chosen otherwise.
+    pub(crate) fn start_with(idp: Idp, choose: impl FnOnce(&mut ServeOptions)) -> Running {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut options = ServeOptions::new(any);
         options.admin_listen = Some(any);
         options.tick_interval = STEP;
         options.log = LogOptions { requests: RequestLog::None, ..LogOptions::default() };
+        choose(&mut options);
         let (ready, listening) = mpsc::channel();
         let serving = std::thread::spawn(move || {
             serve(idp, options, move |at| ready.send(at).expect("who waits for it"))
         });
         let at = listening.recv_timeout(PATIENCE).expect("it listens");
         Running { public: at.public, admin: at.admin.expect("both"), serving }
+    }
+
+    /// What is answered to a request of that head, which is followed by nothing.
+    pub(crate) fn ask(&self, head: &str) -> Answer {
+        let answer = exchange(self.public, &format!("{head}\r\n"));
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let (status, fields) = head.split_once("\r\n").expect("fields");
+        let status = status.split(' ').nth(1).expect("a status").parse().expect("a status");
+        let fields = fields.split("\r\n").map(|field| {
+            let (name, value) = field.split_once(": ").expect("a field");
+            (name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"))
+        });
+        Answer { status, headers: fields.collect(), body: body.to_owned() }
     }
 
     /// What is there, where there is something.
@@ -81,13 +103,18 @@ impl Running {
 }
 
 fn body_of(address: SocketAddr, head: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let request = format!("{head}Connection: close\r\n\r\n{body}");
-    stream.write_all(request.as_bytes()).expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
+    let answer = exchange(address, &format!("{head}Connection: close\r\n\r\n{body}"));
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
     body.to_owned()
+}
+
+/// What comes back for those bytes, until the connection ends.
+fn exchange(address: SocketAddr, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(bytes.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }

@@ -8,12 +8,15 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::declared::Declared;
+
 /// Longest body that a test reads.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
 /// An instance in memory with its routes. Verified by `TestIdp::finish`.
 pub(crate) struct Served {
     pub(crate) test: TestIdp,
+    declared: Declared,
     router: Router,
 }
 
@@ -29,11 +32,15 @@ impl Served {
     pub(crate) fn new() -> Served {
         let test = TestIdp::in_memory();
         let router = App::new(test.idp.clone()).expect("threads").router();
-        Served { test, router }
+        Served { test, declared: Declared::document(), router }
     }
 
+    /// Asks, and holds the answer against the document.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        answer_of(&self.router, request).await
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let answer = answer_of(&self.router, request).await;
+        self.declared.check(&method, &path, &answer);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
