@@ -18,6 +18,7 @@ super::on_every_engine!(
     an_assertion_is_used_once_by_whichever_process,
     a_used_proof_is_told_as_such_and_uses_up_the_assertion_with_it,
     an_assertion_is_used_up_whatever_it_came_with,
+    what_a_stranger_signed_uses_up_no_name,
     what_is_not_a_recent_assertion_for_us_alone_proves_nothing,
     a_key_that_is_held_here_or_is_another_agents_proves_nothing,
     a_revoked_or_expired_key_proves_nothing,
@@ -131,6 +132,19 @@ fn an_assertion_is_used_up_whatever_it_came_with(engine: Engine) {
 
 fn is_answered(idp: &agentidp_core::Idp, request: &TokenRequest) -> bool {
     idp.token(request).is_ok()
+}
+
+/// Or a stranger could use up the names of others.
+fn what_a_stranger_signed_uses_up_no_name(engine: Engine) {
+    let test = engine.idp();
+    let (member, holder) = keyed(&test);
+    let claims = KeyHolder::claims(&test, &member.id, "one");
+    let signed = |by: &KeyHolder| by.sign(json!({ "kid": holder.kid() }), &claims);
+    let (forged, genuine) = (signed(&KeyHolder::new(Alg::Es256)), signed(&holder));
+    assert_eq!(code(&test, ClientAuth::assertion(forged)), Some(ErrorCode::InvalidClient));
+    assert_eq!(code(&test, ClientAuth::assertion(genuine.as_str())), None);
+    assert_eq!(code(&test, ClientAuth::assertion(genuine)), Some(ErrorCode::InvalidClient));
+    test.finish();
 }
 
 fn what_is_not_a_recent_assertion_for_us_alone_proves_nothing(engine: Engine) {
