@@ -70,9 +70,9 @@ impl Output {
         }
     }
 
-    /// Says something that only `-v` wants to know.
+    /// Says something that only `-v` wants to know. `-q` wins.
     pub(crate) fn detail(&self, text: &str) {
-        if self.verbose {
+        if self.verbose && !self.quiet {
             say(text);
         }
     }
