@@ -31,6 +31,7 @@ need_python() {
   command -v python3 >/dev/null || apt_install python3 python3-venv || missing "python3"
 }
 
+need_jq() { command -v jq >/dev/null || apt_install jq || missing "jq"; }
 need_curl() { command -v curl >/dev/null || apt_install curl || missing "curl"; }
 
 # A virtual environment for Python packages in that directory.
