@@ -8,12 +8,41 @@ use crate::served::Answer;
 /// The document, as the instance serves it.
 pub(crate) struct Declared(pub(crate) Value);
 
+/// What may be asked for, and how it is described.
+pub(crate) struct Operation<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) template: &'a str,
+    pub(crate) described: &'a Value,
+}
+
+impl Operation<'_> {
+    /// Its path, with what each parameter of it is to be.
+    pub(crate) fn path(&self, of: impl Fn(&str) -> String) -> String {
+        let part = |part: &str| {
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            name.map_or(part.to_owned(), &of)
+        };
+        self.template.split('/').map(part).collect::<Vec<_>>().join("/")
+    }
+}
+
 impl Declared {
     /// The document, as every instance has it.
     pub(crate) fn document() -> Declared {
         Declared(agentidp_http::openapi_document(
             &Issuer::parse(agentidp_testkit::ISSUER).expect("an issuer"),
         ))
+    }
+
+    /// All operations.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        let paths = self.0["paths"].as_object().expect("paths");
+        paths.iter().flat_map(|(template, item)| {
+            ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().filter_map(move |method| {
+                let described = item.get(method.to_ascii_lowercase())?;
+                Some(Operation { method, template, described })
+            })
+        })
     }
 
     /// Checks that the operation may answer like that: its status, its media type, its fields, and

@@ -66,9 +66,9 @@ const IDLE: [&str; 5] = [
 /// Texts of parameters: one for each row, one that no row has, and a word of some.
 const TEXTS: [&str; 5] = ["x", "y", "z", "w", "active"];
 const INT: i64 = 5;
-/// Most parameters of which choices are tried. Of more, statements that insert are left out, and the others
-/// have values of their own.
+/// Most parameters of which choices are tried.
 const PARAMETERS_MAX: usize = 10;
+/// What those of a statement with more are that does not insert.
 const OF_MANY: [(&str, [&str; 11]); 1] = [(
     "agents.rs: UPDATE",
     ["x", "new", "new", "new", "new", "new", "new", "new", "300", "suspended", "ES256"],
