@@ -31,6 +31,10 @@ pub(crate) fn run(verb: &Verb, global: &Global, output: &Output) -> Result<(), F
     let (status, applied) = match verb {
         Verb::Status => (before, None),
         Verb::Migrate => {
+            if before.is_outdated() {
+                let (from, to) = (before.schema_version, before.schema_version_known);
+                output.note(&format!("bringing the schema from version {from} to {to}"));
+            }
             let after = Idp::migrate(&config).map_err(home::missing)?;
             let applied = after.schema_version - before.schema_version;
             (after, Some(applied))
