@@ -1,7 +1,7 @@
 //! Whether an instance with many tenants is as fast as one with few:
 //! `cargo run --release -p agentidp-bench -- scale`. `AGENTIDP_BENCH_ORGS` and
-//! `AGENTIDP_BENCH_AGENTS` set how many, `AGENTIDP_BENCH_TOKENS` how many tokens the memory row takes
-//! (a tenth of them on PostgreSQL, where `AGENTIDP_BENCH_POSTGRES_URL` says where one is).
+//! `AGENTIDP_BENCH_AGENTS` set how many, `AGENTIDP_BENCH_TOKENS` how many tokens the memory row takes,
+//! `AGENTIDP_BENCH_POSTGRES_URL` where a PostgreSQL is to be measured as well.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -140,7 +140,6 @@ pub(crate) fn run(home: &Path, seconds: f64) {
         let database = |name: &str| {
             Config::postgres(crate::postgres::fresh_database(&url)).kek(kek(&format!("pg-{name}")))
         };
-        let size = Size { tokens: size.tokens / 10, ..size };
         beside("PostgreSQL", &size, [database("small"), database("large")], seconds);
     }
 }
