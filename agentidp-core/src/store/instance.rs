@@ -115,29 +115,6 @@ pub(super) struct PendingEntry {
     pub(super) counted_in: Option<Month>,
 }
 
-// The limit is `limits::SEQUENCE_BATCH_MAX`, written out: SQLite prepares a statement anew whenever a
-// parameter of its LIMIT is bound.
-#[cfg(feature = "postgres")]
-const TAKE_PENDING: &str = "DELETE FROM audit_pending
-    WHERE (organization_id, event_id) IN
-        (SELECT p.organization_id, p.event_id FROM audit_pending p
-         JOIN audit_heads h ON h.organization_id = p.organization_id AND h.stopped = 0
-         ORDER BY p.organization_id, p.event_id LIMIT 1024)
-    RETURNING organization_id, event_id, entry";
-
-/// Takes pending entries out of the table, at most `limits::SEQUENCE_BATCH_MAX`, in no order.
-#[cfg(feature = "postgres")]
-pub(super) fn take_pending(tx: &mut dyn Tx) -> Result<Vec<PendingEntry>, StoreError> {
-    tx.rows(TAKE_PENDING, &[], |row| {
-        Ok(PendingEntry {
-            organization_id: row.text(0)?.to_owned(),
-            event_id: row.text(1)?.to_owned(),
-            entry: row.text(2)?.to_owned(),
-            counted_in: None,
-        })
-    })
-}
-
 #[cfg(feature = "postgres")]
 const PUT_BACK: &str =
     "INSERT INTO audit_pending (organization_id, event_id, entry) VALUES (?1, ?2, ?3)";

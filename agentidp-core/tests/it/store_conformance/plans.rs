@@ -10,7 +10,6 @@ use super::statements::{Statement, statements};
 const WHOLE_TABLES: &[(&str, &str)] = &[
     ("installation.rs: PEPPERS", "all are asked for, and the instance has a handful"),
     ("instance.rs: STOP_OVERRUN_LOGS", "PostgreSQL alone: of entries that wait for a number"),
-    ("instance.rs: TAKE_PENDING", "PostgreSQL alone: of entries that wait for a number"),
     ("signing_keys.rs: ALL", "all are asked for, and `PUBLISHED_KEYS_MAX` bounds them"),
 ];
 

@@ -219,6 +219,58 @@ fn postgres_numbers_what_a_closing_store_leaves() {
     panic!("nobody numbered the entry");
 }
 
+/// The table of what waits for a number is empty whenever somebody counts its rows. What is planned by
+/// that count joined a backlog with itself, until the server ended the statement, each time anew.
+#[test]
+fn postgres_numbers_a_backlog_whatever_the_statistics_say() {
+    const OPEN_LOG: &str = "INSERT INTO audit_heads (organization_id, size, hash, frontier)
+        VALUES (?1, 0, ?2, ?3)";
+    const WAITING: u32 = 3_000;
+    let bed = Bed::postgres();
+    let organizations = [bed.organization(), bed.organization()];
+    let store: Arc<dyn Store> = bed.place.open().unwrap();
+    for organization in &organizations {
+        let head = [Value::Blob(&[0; 32]), Value::Blob(&[])];
+        let scope = Scope::Org(organization.clone());
+        store.write::<_, StoreError>("test", &scope, |tx| tx.execute(OPEN_LOG, &head)).unwrap();
+    }
+    let mut superuser = Session::connect(&database(&bed).superuser_url());
+    let fill = |session: &mut Session| {
+        for organization in &organizations {
+            session.run(&format!(
+                "INSERT INTO audit_pending SELECT '{organization}', 'e' || n, '{{}}'
+                FROM generate_series(1, {WAITING}) n"
+            ));
+        }
+    };
+    superuser.run("SELECT pg_advisory_lock(4702111234474983746)");
+    superuser.run("ALTER TABLE audit_pending SET (autovacuum_enabled = off)");
+    fill(&mut superuser);
+    superuser.run("DELETE FROM audit_pending");
+    superuser.run("VACUUM (TRUNCATE off, ANALYZE) audit_pending");
+    fill(&mut superuser);
+    let whole_reads = |session: &mut Session, deleted: u32| {
+        for _ in 0..200 {
+            let found = session.run(
+                "SELECT n_tup_del, seq_scan FROM pg_stat_user_tables WHERE relname = 'audit_pending'",
+            );
+            if found[0][0] == Some(deleted.to_string()) {
+                return found[0][1].clone();
+            }
+            pause(Duration::from_millis(20));
+        }
+        panic!("the server never told of {deleted} rows");
+    };
+    let before = whole_reads(&mut superuser, 2 * WAITING);
+    superuser.run("SELECT pg_advisory_unlock(4702111234474983746)");
+    store.settle().unwrap();
+    let numbered = superuser.run("SELECT count(*) FROM audit_logs");
+    assert_eq!(numbered[0][0], Some((2 * WAITING).to_string()));
+    // A session counts for others when it ends.
+    drop(store);
+    assert_eq!(whole_reads(&mut superuser, 4 * WAITING), before);
+}
+
 #[test]
 fn postgres_pages_use_the_order_of_bytes_by_schema() {
     let bed = Bed::postgres();
