@@ -2,6 +2,8 @@
 //! form and a Basic header, signs, and answers; it knows no clients and writes nothing. What the server
 //! could reach at most: scripts/bench-http drives it beside the server.
 
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use agentidp_core::crypto::Signer;
@@ -11,10 +13,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const LIFE_SECONDS: i64 = 3600;
 
@@ -36,11 +42,48 @@ pub(crate) fn run(address: &str) {
         // What the driver asks for to see that it has started.
         .route("/.well-known/openid-configuration", get(|| async { Json(json!({})) }))
         .with_state(Arc::new(Signs { header, signer }));
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(address).await.expect("the address");
-        axum::serve(listener, routes).await.expect("the listener");
-    });
+    serve(TcpListener::bind(address).expect("the address"), &routes);
+}
+
+/// Each processor has a thread that serves its share of the connections, as those of the server.
+fn serve(listener: TcpListener, routes: &Router) {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads: Vec<_> = (0..threads)
+        .map(|_| {
+            let (hand_over, streams) = unbounded_channel();
+            let (address, routes) = (listener.local_addr().expect("an address"), routes.clone());
+            std::thread::spawn(move || {
+                let runtime = Builder::new_current_thread().enable_all().build();
+                let served = axum::serve(Accepted { streams, address }, routes);
+                runtime.expect("a runtime").block_on(async { served.await.expect("no end") });
+            });
+            hand_over
+        })
+        .collect();
+    for (stream, thread) in listener.incoming().zip(threads.iter().cycle()) {
+        thread.send(stream.expect("a connection")).expect("a thread");
+    }
+}
+
+/// The connections that one thread is to serve.
+struct Accepted {
+    streams: UnboundedReceiver<std::net::TcpStream>,
+    address: SocketAddr,
+}
+
+impl Listener for Accepted {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let stream = self.streams.recv().await.expect("the thread that accepts");
+        stream.set_nonblocking(true).expect("a connection");
+        (TcpStream::from_std(stream).expect("a runtime"), self.address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(self.address)
+    }
 }
 
 async fn token(State(signs): State<Arc<Signs>>, headers: HeaderMap, body: Bytes) -> Response {

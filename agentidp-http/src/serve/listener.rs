@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::ServeError;
 use super::connection::{Shared, ended};
 use super::crowd::{Counted, Crowd};
+use super::threads::Threads;
 
 /// Connections that the system keeps for us while we are busy.
 const BACKLOG: u32 = 4096;
@@ -33,8 +34,14 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     listen().map_err(|error| ServeError::Listen { address, error })
 }
 
-/// Accepts connections until the server ends, and then waits until each of them has.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, crowd: Crowd) {
+/// Accepts connections until the server ends, and then waits until each of them has. Each is served by one of
+/// `threads`.
+pub(super) async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    crowd: Crowd,
+    threads: Arc<Threads>,
+) {
     let mut ending = shared.ending.clone();
     let mut connections = JoinSet::new();
     loop {
@@ -44,11 +51,18 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, crowd: Cr
             Some(_) = connections.join_next() => {}
             accepted = one(&listener, &shared, &crowd) => {
                 let Some((stream, counted)) = accepted else { continue };
+                let (Some((thread, held)), Ok(stream)) = (threads.least_busy(), stream.into_std()) else {
+                    continue;
+                };
                 let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    shared.serve(stream, counted.address()).await;
-                    drop(counted);
-                });
+                let served = async move {
+                    // Of the thread that serves it, no longer of that which accepted it.
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        shared.serve(stream, counted.address()).await;
+                    }
+                    drop((counted, held));
+                };
+                connections.spawn_on(served, thread);
             }
         }
     }

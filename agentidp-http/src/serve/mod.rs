@@ -13,6 +13,7 @@ mod patient;
 mod peer;
 mod process;
 mod signals;
+mod threads;
 
 pub use error::ServeError;
 pub use networks::Network;

@@ -18,6 +18,7 @@ use super::crowd::Crowd;
 use super::notify::{self, State};
 use super::options::is_loopback;
 use super::signals::{Asked, Signals};
+use super::threads::Threads;
 use super::{Listening, ServeError, ServeOptions, listener};
 use crate::App;
 use crate::observe::Log;
@@ -68,17 +69,9 @@ pub fn serve(
     served
 }
 
-/// Two threads on two processors: handlers hand over what waits, and do nothing long themselves.
-///
-/// What the committer wakes comes through the queue of all threads, which tokio else looks into now and then
-/// while a thread has tasks of its own. Those are requests that just came; an answer is short, and its client
-/// has waited longest. They take turns: at 1 nobody who just came is heard while answers go on coming.
+/// For what is not a connection: accepting them, signals, the end.
 fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .thread_name("agentidp-http")
-        .global_queue_interval(2)
-        .enable_all()
-        .build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 struct Server {
@@ -87,6 +80,7 @@ struct Server {
     certificate: Option<Arc<Certificate>>,
     /// The public listener and that for the operator.
     parts: Vec<Part>,
+    threads: Arc<Threads>,
     signals: Signals,
 }
 
@@ -125,7 +119,8 @@ impl Server {
         let admin = addresses.next().transpose()?;
         let listening = Listening { public, tls: certificate.is_some(), admin };
         drop(addresses);
-        Ok(Server { options, listening, certificate, parts, signals })
+        let threads = Arc::new(Threads::start()?);
+        Ok(Server { options, listening, certificate, parts, threads, signals })
     }
 
     async fn run(
@@ -136,7 +131,7 @@ impl Server {
     ) -> Result<(), ServeError> {
         let mut parts = JoinSet::new();
         for Part { listener, shared, crowd } in std::mem::take(&mut self.parts) {
-            parts.spawn(listener::accept(listener, shared, crowd));
+            parts.spawn(listener::accept(listener, shared, crowd, Arc::clone(&self.threads)));
         }
         while self.signals.next().await == Asked::Reload {
             self.reload(log);
