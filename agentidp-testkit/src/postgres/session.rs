@@ -56,6 +56,26 @@ impl Session {
         self.try_run(&format!("PREPARE statement_to_try AS {sql}; DEALLOCATE statement_to_try"))
             .map(|_| ())
     }
+
+    /// How the server would run the statement `sql`, whatever its parameters are.
+    ///
+    /// # Panics
+    /// When it would not.
+    pub fn plan(&mut self, sql: &str) -> String {
+        self.run(&format!("SET plan_cache_mode = force_generic_plan; PREPARE planned AS {sql}"));
+        let nothing = self.run(
+            "SELECT repeat('NULL, ', cardinality(parameter_types)) FROM pg_prepared_statements
+            WHERE name = 'planned'",
+        );
+        let nothing = nothing.into_iter().flatten().flatten().collect::<String>();
+        let nothing = match nothing.strip_suffix(", ") {
+            Some(nothing) => format!("({nothing})"),
+            None => String::new(),
+        };
+        let plan = self.run(&format!("EXPLAIN EXECUTE planned{nothing}"));
+        self.run("DEALLOCATE planned");
+        plan.into_iter().flatten().flatten().collect::<Vec<_>>().join("\n")
+    }
 }
 
 fn texts(row: &PgRow) -> Vec<Option<String>> {

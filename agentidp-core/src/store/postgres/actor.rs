@@ -26,6 +26,8 @@ pub(super) enum Access {
     Read,
     /// Read what is committed, and write.
     Write,
+    /// As [`Write`](Self::Write), and read every table by its indexes alone, whatever the statistics say.
+    Queue,
 }
 
 /// What the caller asks of its transaction. Hanging up instead rolls back.
@@ -202,12 +204,16 @@ fn begin_message(scope: &Scope, access: Access) -> String {
     let begin = match access {
         Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        Access::Queue => {
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL enable_seqscan = off; \
+             SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+        }
     };
     let (organization, instance) = match scope {
         Scope::Org(id) => (id.as_str(), ""),
         Scope::Instance => ("", "on"),
     };
-    let mut message = String::with_capacity(192);
+    let mut message = String::with_capacity(352);
     let _ = write!(
         message,
         "{begin}; SELECT set_config('app.organization_id', '{organization}', true), \

@@ -29,14 +29,11 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(4702111234474983746)";
 
 // `audit_pending` is filled and emptied all day, so its statistics are of no use: vacuumed while it was
 // empty it is taken for empty until somebody looks again, and a plan made then is kept while it holds a
-// hundred thousand rows. It was then joined with itself row by row, for minutes. Read in the order of its
-// index it costs what is taken, however much waits and however many dead rows lie in it.
-const BY_INDEX_ALONE: &str = "SELECT set_config('enable_seqscan', 'off', true),
-    set_config('enable_sort', 'off', true),
-    set_config('enable_hashjoin', 'off', true),
-    set_config('enable_mergejoin', 'off', true)";
-const ANY_PENDING: &str =
-    "SELECT organization_id FROM audit_pending ORDER BY organization_id, event_id LIMIT 1";
+// hundred thousand rows. It was then joined with itself row by row, for minutes. So it is read in the order
+// of its index, by `Access::Queue`.
+const ANY_PENDING: &str = "SELECT p.organization_id FROM audit_pending p
+    JOIN audit_heads h ON h.organization_id = p.organization_id AND h.stopped = 0
+    ORDER BY p.organization_id, p.event_id LIMIT 1";
 // A row stays where it is while a snapshot sees it, and nobody but the sequencer moves these.
 // The limit is `limits::SEQUENCE_BATCH_MAX`.
 const TAKE_PENDING: &str = "DELETE FROM audit_pending
@@ -106,8 +103,7 @@ fn watch(core: &Core, woken: &Receiver<()>) {
 /// Returns once every entry that was committed before the call has its number.
 pub(super) fn settle(core: &Core) -> Result<(), StoreError> {
     let mut pending = false;
-    core.answer(Access::Read, |tx| {
-        by_index_alone(tx)?;
+    core.answer(Access::Queue, |tx| {
         tx.query(ANY_PENDING, &[], &mut |_| {
             pending = true;
             Ok(())
@@ -137,9 +133,9 @@ fn run_until_empty(core: &Core, lock: &'static str) -> Result<bool, StoreError> 
 /// for its sake. What is caught tells only that some log is overrun. Which one is asked for, under the
 /// same lock, so nothing moves between the question and the second attempt.
 fn number(core: &Core, lock: &'static str) -> Result<Option<usize>, StoreError> {
-    match core.answer(Access::Write, |tx| run_locked(tx, lock, |_| Ok(()))) {
+    match core.answer(Access::Queue, |tx| run_locked(tx, lock, |_| Ok(()))) {
         Err(StoreError::BrokenHead) => core
-            .answer(Access::Write, |tx| run_locked(tx, lock, |tx| instance::stop_overrun_logs(tx))),
+            .answer(Access::Queue, |tx| run_locked(tx, lock, |tx| instance::stop_overrun_logs(tx))),
         done => done,
     }
 }
@@ -161,17 +157,11 @@ fn run_locked(
     if !locked {
         return Ok(None);
     }
-    by_index_alone(tx)?;
     first(tx)?;
     let pending = take_pending(tx)?;
     let taken = pending.len();
     sequencer::number(tx, pending)?;
     Ok(Some(taken))
-}
-
-/// How the rest of the transaction reads its tables.
-fn by_index_alone(tx: &mut dyn Tx) -> Result<(), StoreError> {
-    tx.query(BY_INDEX_ALONE, &[], &mut |_| Ok(()))
 }
 
 /// Takes pending entries out of the table, at most `limits::SEQUENCE_BATCH_MAX`, in no order.
@@ -184,4 +174,14 @@ fn take_pending(tx: &mut dyn Tx) -> Result<Vec<PendingEntry>, StoreError> {
             counted_in: None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_as_large_as_the_limit_says() {
+        assert!(TAKE_PENDING.contains(&format!("LIMIT {})", limits::SEQUENCE_BATCH_MAX)));
+    }
 }

@@ -38,7 +38,7 @@ impl PostgresTx {
     pub(super) fn finish(self, verdict: Verdict) -> Result<Verdict, Failure> {
         match self.spoiled {
             Some(failure) if failure.again || verdict == Verdict::Commit => Err(failure),
-            None if verdict == Verdict::Commit && self.access == Access::Write => {
+            None if verdict == Verdict::Commit && self.access != Access::Read => {
                 self.remote.commit().map(|()| Verdict::Commit)
             }
             _ => Ok(verdict),

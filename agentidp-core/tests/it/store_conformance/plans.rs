@@ -84,6 +84,35 @@ fn few_statements_go_through_a_whole_organization() {
     assert_eq!(reading, organizations, "add an index, or the reason to {}", file!());
 }
 
+/// Those that PostgreSQL sorts, and why they may.
+#[cfg(feature = "postgres")]
+const SORTED: &[(&str, &str)] = &[
+    ("agent_keys.rs: PROVING", "an agent has a handful of keys"),
+    ("agent_keys.rs: PUBLISHED", "an agent has a handful of keys"),
+    ("credentials.rs: LIVE_SECRETS", "an agent has a handful of credentials"),
+    ("signing_keys.rs: ALL", "all are asked for, and `PUBLISHED_KEYS_MAX` bounds them"),
+];
+
+/// Both engines have the same indexes, but one sees an order in them that the other does not.
+#[cfg(feature = "postgres")]
+#[test]
+fn few_statements_sort_on_postgres() {
+    let bed = Bed::postgres();
+    let super::Place::Server(database) = &bed.place else { unreachable!() };
+    let mut session = agentidp_testkit::Session::connect(&database.superuser_url());
+    session
+        .run("SET enable_sort = off; SET enable_incremental_sort = off; SET enable_seqscan = off");
+    let sorts = |session: &mut agentidp_testkit::Session, sql: &str| {
+        session.plan(&sql.replace('?', "$")).contains("Sort")
+    };
+    let by_a_join =
+        "SELECT l.seq FROM audit_heads h JOIN audit_logs l ON l.log_number = h.log_number
+        WHERE h.organization_id = ?1 AND l.seq >= ?2 ORDER BY l.seq LIMIT ?3";
+    assert!(sorts(&mut session, by_a_join), "so a page of the log was read once");
+    let sorting = named(|statement| sorts(&mut session, &statement.sql));
+    assert_eq!(sorting, names(SORTED), "add an index, or the reason to {}", file!());
+}
+
 /// The guard sees what it is there for.
 #[test]
 fn a_statement_without_an_index_is_found() {
@@ -142,7 +171,7 @@ fn is_whole_organization(step: &str, sql: &str) -> bool {
     rest.contains("(organization_id=?)") && !OF_ONE_ROW.iter().any(is_one)
 }
 
-fn named(is: impl Fn(&Statement) -> bool) -> Vec<String> {
+fn named(mut is: impl FnMut(&Statement) -> bool) -> Vec<String> {
     let mut found: Vec<String> =
         statements().into_iter().filter(|own| is(own)).map(|own| own.name).collect();
     found.sort();
